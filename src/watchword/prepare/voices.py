@@ -37,7 +37,7 @@ class Spoken:
     voice: str
 
 
-type Engine = Callable[[str, np.random.Generator], Spoken]
+Engine = Callable[[str, np.random.Generator], Spoken]
 
 
 def kokoro_letters(phonemes: Sequence[str]) -> str:

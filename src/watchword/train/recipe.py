@@ -1,0 +1,196 @@
+"""An experiment as a file: TOML with `extends`, strict keys and dotted overrides, read into a checked Recipe."""
+
+import difflib
+import inspect
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from watchword.data.augment import AugmentConfig
+from watchword.data.batches import BatchConfig
+from watchword.model.keyword_model import ModelConfig
+
+
+class RecipeError(ValueError):
+    """A recipe cannot be read; the message names the file, the key, and what to write instead."""
+
+
+class Strict(BaseModel):
+    """A table of a recipe: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Term(BaseModel):
+    """One loss: its name in the family's registry, its weight in the total, and the arguments of its constructor."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+    weight: float = 1.0
+
+    def arguments(self) -> dict[str, Any]:
+        """Returns what the loss's constructor is given."""
+        return dict(self.model_extra or {})
+
+
+class ObjectiveConfig(Strict):
+    """Eq. 3 and Eq. 5: which losses, with which weights; a family that is absent is switched off."""
+
+    relational: Term | None = None
+    point_to_point: Term | None = None
+    phoneme: Term | None = None
+    monotonic: Term | None = None
+    keyword: Term | None = None
+    adversary: Term | None = None
+    adversary_levels: tuple[Literal["phoneme", "utterance"], ...] = ("phoneme", "utterance")
+    frame: Term | None = None
+
+
+class DataConfig(Strict):
+    """Where the packed store, the noise and the validation speech are. Relative paths start at WATCHWORD_WORK, else here."""
+
+    store: str
+    noise: str | None = None
+    validation: str | None = None
+    validation_split: str = "validation"
+    validation_speakers: tuple[str, ...] = ()
+    validation_segments: int = 400
+
+
+class TrainConfig(Strict):
+    """How long, how fast, how often saved and validated."""
+
+    steps: int = Field(84_000, ge=1)
+    learning_rate: float = Field(1e-4, gt=0)
+    schedule: Literal["halving", "cosine"] = "halving"
+    halve_every: float = Field(0.2, gt=0, le=1)
+    warmup_steps: int = Field(1000, ge=0)
+    weight_decay: float = 1e-5
+    clip_norm: float = 5.0
+    bias_learning_rate_scale: float = 100.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    checkpoint_every: int = Field(500, ge=1)
+    validate_every: int = Field(1000, ge=1)
+    log_every: int = Field(10, ge=1)
+    workers: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0)
+    init_from: str | None = None
+
+
+class Recipe(Strict):
+    """A whole experiment. `base.toml` names every key once."""
+
+    name: str
+    seed: int = 1
+    model: ModelConfig = ModelConfig()
+    data: DataConfig
+    batch: BatchConfig = BatchConfig()
+    augment: AugmentConfig = AugmentConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    train: TrainConfig = TrainConfig()
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Reads a recipe file, what it extends, and `key.path=value` overrides (values in TOML, bare words are strings).
+
+    Raises RecipeError for a missing file, bad TOML, an unknown key (with the nearest known one) or a bad value."""
+    table = _read(Path(path), ())
+    for override in overrides:
+        _override(table, override)
+    try:
+        return Recipe.model_validate(table)
+    except ValidationError as error:
+        raise RecipeError(f"{path}: {_explain(error)}") from None
+
+
+def resolve(path: str) -> Path:
+    """Resolves a data path of a recipe: absolute, or below the folder that the setting WATCHWORD_WORK names, else the
+    current one. `$WATCHWORD_DATA` and other variables are expanded."""
+    expanded = Path(os.path.expandvars(path)).expanduser()
+    return expanded if expanded.is_absolute() else Path(os.environ.get("WATCHWORD_WORK", ".")) / expanded
+
+
+def build_term(term: Term, registry: dict[str, type], family: str, **extra: Any) -> Any:
+    """Builds the loss that a term names, checking its arguments against the constructor: the constructor is the schema.
+
+    `extra` holds what only the experiment knows (number of classes, widths); it is passed where the constructor asks."""
+    if term.name not in registry:
+        raise RecipeError(f"objective.{family}.name: {_unknown(term.name, list(registry))}")
+    constructor = registry[term.name]
+    known = inspect.signature(constructor).parameters
+    for key in term.arguments():
+        if key not in known:
+            raise RecipeError(f"objective.{family}: unknown key {_unknown(key, list(known))}")
+    return constructor(**{key: value for key, value in extra.items() if key in known}, **term.arguments())
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise RecipeError(f"{path}: extends itself through {' → '.join(p.name for p in seen)}")
+    try:
+        table = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such recipe; recipes/ has some to start from") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise RecipeError(f"{path}: not a TOML file ({error})") from None
+    parent = table.pop("extends", None)
+    if parent is None:
+        return table
+    return _merge(_read(path.parent / str(parent), (*seen, path.resolve())), table)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lays one table over another. A loss with another name replaces the whole term; `false` switches a term off."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        if value is False and isinstance(old, dict):
+            merged.pop(key)
+        elif isinstance(value, dict) and isinstance(old, dict) and value.get("name", old.get("name")) == old.get("name"):
+            merged[key] = _merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"override {override!r}: write key.path=value, for example train.steps=1000")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise RecipeError(f"override {override!r}: {parent!r} is a value, not a table")
+    if value is False and isinstance(table.get(last), dict):
+        table.pop(last)
+    else:
+        table[last] = value
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, 1, 0.5)
+    return f"'{key}'; did you mean '{near[0]}'?" if near else f"'{key}'; known are {', '.join(sorted(known))}"
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    if first["type"] != "extra_forbidden":
+        return f"{'.'.join(place)}: {first['msg']} (got {first.get('input')!r})"
+    fields = Recipe.model_fields
+    for part in place[:-1]:
+        annotation = fields[part].annotation
+        choices = [a for a in (annotation, *getattr(annotation, "__args__", ())) if hasattr(a, "model_fields")]
+        fields = choices[0].model_fields if choices else {}
+    where = ".".join(place[:-1]) or "recipe"
+    return f"{where}: unknown key {_unknown(place[-1], list(fields))}"
