@@ -1,0 +1,100 @@
+"""The objective of ADML: the weighted sum of its losses (Eq. 3) and the modality adversary (Eq. 5), each term by name."""
+
+import torch
+from torch import Tensor, nn
+
+from watchword.loss import FAMILIES
+from watchword.model.matcher import Match
+from watchword.text.phonemes import PHONEMES
+from watchword.train.recipe import ObjectiveConfig, Term, build_term
+
+
+class Objective(nn.Module):
+    """Owns every loss and its parameters (SphereFace2's class matrix, AdaMS, the modality classifier).
+
+    `forward(match)` returns the total to minimise and each term's logged value (unweighted; pairwise terms without their
+    constant, so that the number means something)."""
+
+    def __init__(self, config: ObjectiveConfig, num_labels: int, dim: int = 256) -> None:
+        super().__init__()
+        self.weights: dict[str, float] = {}
+        self.losses = nn.ModuleDict()
+        self.levels = config.adversary_levels
+
+        def add(place: str, term: Term | None, family: str, num_classes: int) -> None:
+            if term is None or term.weight == 0:
+                return
+            self.weights[place] = term.weight
+            self.losses[place] = build_term(term, FAMILIES[family], place, num_classes=num_classes, dim=dim)
+
+        add("relational", config.relational, "relational", num_labels)
+        add("point_to_point", config.point_to_point, "pairwise", num_labels)
+        add("phoneme", config.phoneme, "pairwise", len(PHONEMES))
+        add("monotonic", config.monotonic, "monotonic", 0)
+        add("keyword", config.keyword, "keyword", num_labels)
+        add("adversary", config.adversary, "adversarial", 0)
+        add("frame", config.frame, "frame", len(PHONEMES))
+
+    def forward(self, match: Match) -> tuple[Tensor, dict[str, float]]:
+        values: dict[str, Tensor] = {}
+        logged: dict[str, float] = {}
+        for place, loss in self.losses.items():
+            for name, value in self._evaluate(place, loss, match).items():
+                values[name] = self.weights[place] * value
+                logged[name] = float(value.detach()) - float(getattr(loss, "last_offset", 0.0))
+        total = torch.stack(list(values.values())).sum()
+        return total, logged
+
+    def _evaluate(self, place: str, loss: nn.Module, match: Match) -> dict[str, Tensor]:
+        if place in ("relational", "point_to_point"):
+            return {place: loss(match.audio, match.text, match.labels)}
+        if place == "phoneme":
+            return {place: loss(match.phoneme_audio, match.phoneme_text, match.phoneme_labels)}
+        if place == "monotonic":
+            return {place: loss(match.affinity, match.phoneme_mask, match.frame_mask)}
+        if place == "keyword":
+            return {place: loss(match.audio, match.labels)}
+        if place == "frame":
+            if match.frame_logits is None or match.frame_phonemes is None:
+                raise ValueError("objective.frame needs model.frame_head = true and a store with phone times")
+            return {place: loss(match.frame_logits, match.frame_phonemes)}
+        pairs = {"phoneme": (match.phoneme_audio, match.phoneme_text), "utterance": (match.audio, match.text)}
+        return {f"{place}_{level}": loss(*pairs[level]) for level in self.levels}
+
+    def set_progress(self, fraction: float) -> None:
+        """Tells losses with a schedule (margin, adversary ramp) which share of training is done, 0–1."""
+        for loss in self.losses.values():
+            if hasattr(loss, "set_progress"):
+                loss.set_progress(fraction)  # type: ignore[operator]
+
+    def after_step(self) -> None:
+        """Lets losses put their parameters back in bounds (the AdaMS box)."""
+        for loss in self.losses.values():
+            if hasattr(loss, "after_step"):
+                loss.after_step()  # type: ignore[operator]
+
+
+def parameter_groups(
+    model: nn.Module, objective: Objective, learning_rate: float, weight_decay: float, bias_scale: float
+) -> list[dict[str, object]]:
+    """Sorts parameters into optimiser groups (SPEC of AdaMS and SphereFace2): no decay on norms, biases and AdaMS; the
+    scalar SphereFace2 bias learns `bias_scale` times faster; `clip` says whether the group counts in gradient clipping."""
+    decayed, plain, adaptive, bias = [], [], [], []
+    for name, parameter in model.named_parameters():
+        (plain if parameter.ndim < 2 else decayed).append(parameter)
+        assert name
+    for place, loss in objective.losses.items():
+        for name, parameter in loss.named_parameters():
+            if place in ("phoneme", "point_to_point"):
+                adaptive.append(parameter)
+            elif name == "bias" and parameter.numel() == 1:
+                bias.append(parameter)
+            else:
+                (plain if parameter.ndim < 2 else decayed).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay, "lr": learning_rate, "clip": True},
+        {"params": plain, "weight_decay": 0.0, "lr": learning_rate, "clip": True},
+        {"params": adaptive, "weight_decay": 0.0, "lr": learning_rate, "clip": False},
+        {"params": bias, "weight_decay": 0.0, "lr": learning_rate * bias_scale, "clip": False},
+    ]
+    return [group for group in groups if group["params"]]
