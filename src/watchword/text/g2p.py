@@ -20,7 +20,7 @@ class GraphemeToPhoneme:
             self._weights = {name: arrays[name].astype(np.float32) for name in arrays.files}
 
     def __call__(self, word: str) -> tuple[str, ...]:
-        """Returns the most likely phonemes of a lower-case word, greedily decoded; other characters than a–z are skipped."""
+        """The most likely phonemes of a lower-case word, greedily decoded; characters other than a–z are skipped."""
         letters = [_LETTERS[letter] for letter in word if letter in _LETTERS]
         if not letters:
             return ()

@@ -3,6 +3,8 @@
 import lzma
 from pathlib import Path
 
+Phonemes = tuple[str, ...]
+
 
 class Lexicon:
     """Lines `word PRONUNCIATION|PRONUNCIATION` sorted by word; a look-up bisects the text (about 20 microseconds)."""
@@ -13,7 +15,7 @@ class Lexicon:
     def __contains__(self, word: str) -> bool:
         return bool(self.get(word))
 
-    def get(self, word: str) -> tuple[tuple[str, ...], ...]:
+    def get(self, word: str) -> tuple[Phonemes, ...]:
         """All pronunciations of a lower-case word, the most usual first; empty when unknown."""
         text, wanted = self._text, word.encode("utf-8", "replace")
         low, high = 0, len(text)

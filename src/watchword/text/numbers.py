@@ -1,12 +1,14 @@
 """Numbers spelled out in English: cardinals, ordinals, years, clock times, money."""
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+]  # fmt: skip
+_TENS = ["zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _SCALES = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred"))
 _ORDINALS = {
-    "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth", "twelve": "twelfth",
+    "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
+    "twelve": "twelfth",
 }  # fmt: skip
 _LARGEST = 10**15
 
@@ -83,7 +85,7 @@ def clock(hours: int, minutes: int) -> list[str]:
 
 
 def number(text: str) -> list[str]:
-    """Spells a plain number as written: "42", "1,000", "3.14", "1984" (as a year), "007" (digit by digit).
+    """Spells a plain number as written: "42", "1,000", "3.14", "1984" (a year), "007" (digit by digit).
 
     >>> number("3.14")
     ['three', 'point', 'one', 'four']
@@ -93,13 +95,19 @@ def number(text: str) -> list[str]:
         return [*(cardinal(int(whole)) if whole else ["zero"]), "point", *digits(fraction)]
     if (len(whole) > 1 and whole.startswith("0")) or whole in ("911", "411", "311", "112"):
         return digits(whole)
+    if "," not in text and len(whole) >= 7 and int(whole) % 1000:  # a telephone number or the like
+        return digits(whole)
     if "," not in text and len(whole) == 4 and (1100 <= int(whole) < 2000 or 2010 <= int(whole) < 2100):
         return year(int(whole))
     return cardinal(int(whole))
 
 
 def money(amount: str, one: str, many: str, cent: str, cents: str) -> list[str]:
-    """Spells a sum: "5" → five dollars, "5.50" → five dollars fifty, "0.50" → fifty cents, "1.2" → one point two dollars."""
+    """Spells a sum of money, given the names of its units.
+
+    >>> " ".join(money("5.50", "dollar", "dollars", "cent", "cents"))
+    'five dollars and fifty cents'
+    """
     whole, point, fraction = amount.replace(",", "").partition(".")
     if not point:
         return [*cardinal(int(whole)), one if int(whole) == 1 else many]
