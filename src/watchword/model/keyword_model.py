@@ -1,0 +1,92 @@
+"""The whole model: audio and texts in, a Match out."""
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from watchword.model.acoustic import AcousticConfig, AcousticEncoder, frame_mask
+from watchword.model.features import FRAME_SAMPLES, HOP_SAMPLES, LogMel
+from watchword.model.matcher import CrossAttention, Match
+from watchword.model.textual import TextEncoder, TextualConfig
+from watchword.text.phonemes import PHONEMES
+
+
+class ModelConfig(BaseModel):
+    """Both encoders and the matcher. `frame_head` adds a phoneme classifier on the frames, used in training alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    acoustic: AcousticConfig = AcousticConfig()
+    textual: TextualConfig = TextualConfig()
+    attention_projection: Literal["none", "qk", "qkv"] = "qk"
+    frame_head: bool = False
+
+
+class KeywordModel(nn.Module):
+    """Features, acoustic encoder, text encoder and cross-attention."""
+
+    def __init__(self, config: ModelConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or ModelConfig()
+        self.features = LogMel()
+        self.acoustic = AcousticEncoder(config.acoustic)
+        self.textual = TextEncoder(config.textual)
+        self.attention = CrossAttention(config.acoustic.dim, config.attention_projection)
+        self.frame_head = nn.Linear(config.acoustic.dim, len(PHONEMES)) if config.frame_head else None
+
+    def frames(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Encodes audio [crops, samples] to frames [crops, t, dim] and their numbers [crops]."""
+        lengths = 1 + (audio_lengths - FRAME_SAMPLES) // HOP_SAMPLES
+        return self.acoustic(self.features(audio), lengths), lengths
+
+    def forward(
+        self,
+        audio: Tensor,
+        audio_lengths: Tensor,
+        spans: Tensor,
+        labels: Tensor,
+        phonemes: Tensor,
+        phoneme_lengths: Tensor,
+        frame_phonemes: Tensor | None = None,
+    ) -> Match:
+        """Encodes crops [crops, samples] once and pools `spans` [n, 3] (crop, first frame, last frame exclusive) of them,
+        beside their `phonemes` [n, tokens]; see Match for what comes out."""
+        frames, _ = self.frames(audio, audio_lengths)
+        spoken, span_lengths = gather_spans(frames, spans)
+        pooled = self.acoustic.pool(spoken, span_lengths)
+        # Spans of one label share one text: encode each text once. Sorted ids keep this deterministic.
+        unique, place = torch.unique(labels, return_inverse=True)
+        first = torch.full((len(unique),), len(labels), device=labels.device).scatter_reduce(
+            0, place, torch.arange(len(labels), device=labels.device), "amin"
+        )
+        tokens, texts = self.textual(phonemes[first], phoneme_lengths[first])
+        tokens, texts = tokens[place], texts[place]
+        spoken_mask = frame_mask(span_lengths, spoken.shape[1])
+        token_mask = frame_mask(phoneme_lengths, phonemes.shape[1])
+        aligned, affinity = self.attention(tokens, spoken, spoken_mask)
+        return Match(
+            audio=pooled,
+            text=texts,
+            labels=labels,
+            phoneme_audio=aligned[token_mask],
+            phoneme_text=tokens[token_mask],
+            phoneme_labels=phonemes[token_mask],
+            affinity=affinity,
+            phoneme_mask=token_mask,
+            frame_mask=spoken_mask,
+            frame_logits=None if self.frame_head is None else self.frame_head(frames),
+            frame_phonemes=frame_phonemes,
+        )
+
+
+def gather_spans(frames: Tensor, spans: Tensor) -> tuple[Tensor, Tensor]:
+    """Cuts spans [n, 3] out of frames [crops, t, dim]: returns [n, longest, dim], zero past each span's end, and lengths [n]."""
+    lengths = spans[:, 2] - spans[:, 1]
+    longest = int(lengths.max())
+    offsets = torch.arange(longest, device=frames.device)[None]
+    mask = offsets < lengths[:, None]
+    places = spans[:, :1] * frames.shape[1] + (spans[:, 1:2] + offsets).clamp_max(frames.shape[1] - 1)
+    rows = frames.reshape(-1, frames.shape[2]).index_select(0, places.reshape(-1))
+    return rows.reshape(len(spans), longest, -1) * mask[..., None], lengths

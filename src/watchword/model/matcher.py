@@ -1,0 +1,62 @@
+"""The matcher: cross-attention that aligns audio to text (Eq. 1), and Match, what the losses are given."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Match:
+    """A batch of n spans beside their texts. Phoneme rows are flattened once, in the same order for audio, text and labels."""
+
+    audio: Tensor
+    """Utterance embeddings of the spans, [n, dim]."""
+    text: Tensor
+    """Utterance embeddings of their texts, [n, dim]."""
+    labels: Tensor
+    """Keyword classes, [n]."""
+    phoneme_audio: Tensor
+    """Text-aligned audio, [m, dim], m = number of phonemes of all texts."""
+    phoneme_text: Tensor
+    """Token embeddings, [m, dim]."""
+    phoneme_labels: Tensor
+    """Phoneme ids, [m]."""
+    affinity: Tensor
+    """A of Eq. 1, [n, tokens, frames]; rows sum to 1 over the real frames."""
+    phoneme_mask: Tensor
+    """Real tokens, [n, tokens]."""
+    frame_mask: Tensor
+    """Real frames, [n, frames]."""
+    frame_logits: Tensor | None = None
+    """Phoneme logits of every crop's frames, [crops, frames, 72], where the model has a frame head."""
+    frame_phonemes: Tensor | None = None
+    """Phoneme ids by forced alignment, [crops, frames]; -1 unknown, 0 silence."""
+
+
+class CrossAttention(nn.Module):
+    """Eq. 1: softmax over frames of Q Kᵀ / √d, times V, with Q from text and K = V from audio.
+
+    `projection` "qk" learns W_Q and W_K, begun at the identity (Eq. 1 exactly); "none" is the bare equation; "qkv" also
+    projects V. V is E_a itself but for "qkv", so that the phoneme loss acts on the frames that are pooled."""
+
+    def __init__(self, dim: int, projection: Literal["none", "qk", "qkv"] = "qk") -> None:
+        super().__init__()
+        self.scale = dim**-0.5
+        self.query, self.key, self.value = (
+            _identity(dim) if used else nn.Identity()
+            for used in (projection != "none", projection != "none", projection == "qkv")
+        )
+
+    def forward(self, tokens: Tensor, frames: Tensor, frame_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Aligns frames [n, t, dim] to tokens [n, p, dim]: returns audio per token [n, p, dim] and the affinity [n, p, t]."""
+        scores = self.query(tokens) @ self.key(frames).transpose(1, 2) * self.scale
+        affinity = torch.softmax(scores.masked_fill(~frame_mask[:, None], float("-inf")), dim=2)
+        return affinity @ self.value(frames), affinity
+
+
+def _identity(dim: int) -> nn.Linear:
+    layer = nn.Linear(dim, dim, bias=False)
+    nn.init.eye_(layer.weight)
+    return layer
