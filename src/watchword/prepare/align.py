@@ -1,0 +1,226 @@
+"""Forced alignment of words and phones with pocketsphinx, for speech that comes without times."""
+
+import json
+import multiprocessing
+import os
+import queue
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from watchword.audio import SAMPLE_RATE, AudioError, read
+from watchword.data.segment import Segment, Timed, write_segments
+from watchword.text.pronounce import default_pronouncer
+
+LONGEST_PHONE_SECONDS = 0.6
+SHORTEST_WORD_SECONDS = 0.03
+FRAMES_PER_SECOND = 100
+
+
+class AlignError(ValueError):
+    """Alignment cannot run; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Words and phones of one stretch of speech, seconds from its start; `phones` keep silences as "SIL"."""
+
+    words: tuple[Timed, ...]
+    phones: tuple[Timed, ...]
+
+
+class Aligner:
+    """One pocketsphinx decoder with its dictionary grown by our pronunciations."""
+
+    def __init__(self) -> None:
+        try:
+            from pocketsphinx import Decoder
+        except ImportError:
+            raise AlignError('align: needs pocketsphinx; pip install "watchword[prepare]"') from None
+        self._decoder: Any = Decoder(lm=None, loglevel="FATAL")
+        self._stressed: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def align(self, samples: np.ndarray, text: str) -> Alignment | str:
+        """Aligns 16 kHz samples with their text; returns the alignment, or why it was rejected."""
+        words = [word for word, _ in default_pronouncer().words(text)]
+        if not words:
+            return "no words"
+        for word in words:
+            self._learn(word)
+        pcm = (np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes()
+        decoder = self._decoder
+        try:
+            decoder.set_align_text(" ".join(words))
+            self._decode(pcm)
+            if decoder.hyp() is None:
+                return "does not align"
+            decoder.set_alignment()
+            self._decode(pcm)
+            return self._read(words)
+        except RuntimeError:
+            return "does not align"
+
+    def _decode(self, pcm: bytes) -> None:
+        self._decoder.start_utt()
+        self._decoder.process_raw(pcm, False, True)
+        self._decoder.end_utt()
+
+    def _learn(self, word: str) -> None:
+        """Adds a word's pronunciations, and remembers their stress: the decoder's phones have none."""
+        if (word, "") in self._stressed:
+            return
+        self._stressed[word, ""] = ()
+        variants = default_pronouncer().variants(word)
+        number = 1
+        for variant in variants:
+            bare = " ".join(p.rstrip("012") for p in variant)
+            self._stressed.setdefault((word, bare), variant)
+        for bare in {bare for w, bare in self._stressed if w == word and bare}:
+            while self._decoder.lookup_word(name := word if number == 1 else f"{word}({number})") is not None:
+                if self._decoder.lookup_word(name) == bare:
+                    break
+                number += 1
+            else:
+                self._decoder.add_word(name, bare, True)
+
+    def _read(self, words: Sequence[str]) -> Alignment | str:
+        found, phones = [], []
+        place = 0
+        # The entries live only while they are iterated over: read them here and now.
+        for entry in self._decoder.get_alignment():
+            start = entry.start
+            pieces = [(p.name, p.start, p.duration) for p in entry]
+            name = entry.name.split("(")[0]
+            end = start + entry.duration
+            if name.startswith(("<", "[", "++")) or place >= len(words) or name != words[place]:
+                phones.append(Timed("SIL", start / FRAMES_PER_SECOND, end / FRAMES_PER_SECOND))
+                continue
+            place += 1
+            bare = " ".join(p for p, _, _ in pieces)
+            stressed = self._stressed.get((name, bare)) or _guess_stress([p for p, _, _ in pieces])
+            found.append(Timed(name, start / FRAMES_PER_SECOND, end / FRAMES_PER_SECOND))
+            if end - start < SHORTEST_WORD_SECONDS * FRAMES_PER_SECOND:
+                return f"a word of {(end - start) * 10} ms ({name})"
+            for phone, (_, first, length) in zip(stressed, pieces, strict=True):
+                if length > LONGEST_PHONE_SECONDS * FRAMES_PER_SECOND:
+                    return f"a phone of {length * 10} ms ({phone} in {name})"
+                phones.append(Timed(phone, first / FRAMES_PER_SECOND, (first + length) / FRAMES_PER_SECOND))
+        if place != len(words):
+            return f"{place} of {len(words)} words found"
+        return Alignment(tuple(found), tuple(phones))
+
+
+def _guess_stress(phones: Sequence[str]) -> tuple[str, ...]:
+    """Stresses the first vowel of a pronunciation that only the decoder's dictionary has."""
+    stressed, seen = [], False
+    for phone in phones:
+        vowel = phone[0] in "AEIOU"
+        stressed.append(phone + ("0" if seen else "1") if vowel else phone)
+        seen = seen or vowel
+    return tuple(stressed)
+
+
+def align_segments(
+    segments: Iterable[Segment], out: Path, *, jobs: int = 0, progress: Callable[[int, int], None] | None = None
+) -> Counter[str]:
+    """Aligns segments that have no words yet and writes those that align to `out`; the counts by outcome are returned.
+
+    Finished segments are kept in `OUT.parts/`, so that an interrupted call goes on where it stopped."""
+    listed = list(segments)
+    parts = out.with_name(out.name + ".parts")
+    parts.mkdir(parents=True, exist_ok=True)
+    done = _read_parts(parts)
+    waiting = [i for i, segment in enumerate(listed) if not segment.words and _key(segment) not in done]
+    jobs = min(jobs or os.cpu_count() or 1, max(1, len(waiting)))
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    workers = [
+        context.Process(target=_work, args=([listed[i] for i in waiting[k::jobs]], parts, k, results), daemon=True)
+        for k in range(jobs if waiting else 0)
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        count, running = len(listed) - len(waiting), len(workers)
+        while running:
+            try:
+                result = results.get(timeout=5)
+            except queue.Empty:
+                if any(worker.exitcode not in (None, 0) for worker in workers):
+                    raise AlignError("align: a worker was killed; run the same command again to go on") from None
+                continue
+            if isinstance(result, str):
+                raise AlignError(result)
+            running -= result == 0
+            count += result
+            if progress:
+                progress(count, len(listed))
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
+    done = _read_parts(parts)
+    outcomes: Counter[str] = Counter()
+    aligned = []
+    for segment in listed:
+        record = done.get(_key(segment))
+        if segment.words:
+            aligned.append(segment)
+            outcomes[f"{segment.corpus}: already aligned"] += 1
+        elif record and "words" in record:
+            words, phones = (
+                tuple(Timed(t, s + segment.start_seconds, e + segment.start_seconds) for t, s, e in record[k]) for k in ("words", "phones")
+            )
+            aligned.append(replace(segment, words=words, phones=phones))
+            outcomes[f"{segment.corpus}: aligned"] += 1
+        else:
+            outcomes[f"{segment.corpus}: rejected"] += 1
+    write_segments(out, aligned)
+    return outcomes
+
+
+def _key(segment: Segment) -> str:
+    return f"{segment.audio}|{segment.start_seconds:.3f}|{segment.text}"
+
+
+def _read_parts(parts: Path) -> dict[str, dict[str, Any]]:
+    done = {}
+    for part in sorted(parts.glob("*.jsonl")):
+        for line in part.read_text(encoding="utf-8").splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:  # cut short by a kill: aligned again
+                continue
+            done[record["key"]] = record
+    return done
+
+
+def _work(segments: list[Segment], parts: Path, worker: int, results: Any) -> None:
+    try:
+        aligner = Aligner()
+    except AlignError as error:
+        results.put(str(error))
+        return
+    with (parts / f"{os.getpid()}-{worker}.jsonl").open("a", encoding="utf-8") as part:
+        for segment in segments:
+            record: dict[str, Any] = {"key": _key(segment)}
+            try:
+                samples = read(segment.audio)
+                first = round(segment.start_seconds * SAMPLE_RATE)
+                last = len(samples) if segment.end_seconds < 0 else round(segment.end_seconds * SAMPLE_RATE)
+                result = aligner.align(samples[first:last], segment.text)
+            except ValueError as error:
+                result = str(error) if isinstance(error, AudioError) else f"{type(error).__name__}: {error}"
+            if isinstance(result, Alignment):
+                for key in ("words", "phones"):
+                    record[key] = [[t.text, t.start_seconds, t.end_seconds] for t in getattr(result, key)]
+            else:
+                record["rejected"] = result
+            part.write(json.dumps(record, ensure_ascii=False) + "\n")
+            part.flush()
+            results.put(1)
+    results.put(0)
