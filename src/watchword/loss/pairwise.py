@@ -1,128 +1,155 @@
-"""Pairwise losses between audio and text rows of the same classes: Asymmetric-Proxy with AdaMS, Proxy-BD, Proxy-MS, clat."""
-
-from typing import Literal
+"""Pairwise losses between audio and text rows: Asymmetric-Proxy with AdaMS, Proxy-BD, Proxy-MS, clat."""
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-
-def extended_logsumexp(x: Tensor, member: Tensor) -> Tensor:
-    """ELSE over each row's members: log(1 + Σ e^x). A row without members gives 0. Wang et al. 2019."""
-    masked = x.masked_fill(~member, float("-inf"))
-    return torch.logsumexp(functional.pad(masked, (1, 0)), dim=1)
-
-
-def mean_softplus(x: Tensor, member: Tensor) -> Tensor:
-    """MSP over each row's members: mean of log(1 + e^x). A row without members gives 0. Yi et al. 2014."""
-    return (functional.softplus(x) * member).sum(1) / member.sum(1).clamp_min(1)
-
-
-def cosines(rows: Tensor, columns: Tensor) -> Tensor:
-    """Cosine similarity of all rows [n, d] with all columns [m, d], float32 [n, m]."""
-    return functional.normalize(rows.float(), dim=1) @ functional.normalize(columns.float(), dim=1).T
+from watchword.loss.adams import Adaptive, ClassScales
+from watchword.loss.crossing import Crossing, cross, extended_logsumexp, mean_softplus, sum_pieces
+from watchword.loss.precision import in_float32
 
 
 class AsymmetricProxy(nn.Module):
-    """AsyP, Eq. 2: (1/N) Σ_i { (1/α) ELSE_{j∈P_i} α(λ − S(t_i, a_j)) + MSP_{k∈N_i} β(S(a_i, t_k) − λ) }. Jung & Kim 2022.
+    """AsyP, Eq. 2, with fixed parameters or AdaMS. Jung & Kim 2022, 2023.
 
-    `adaptive` makes α, β and λ learnable per class (AdaMS, Jung & Kim 2023): "raw" as printed, "boxed" kept in bounds
-    after each step (the printed form has directions without an optimum), "normalised" boxed with the second term over β.
+    Formula: (1/N) Σ_i { (1/alpha) log[1 + Σ_{j∈P_i} e^{alpha (lambda − S(t_i, a_j))}]
+                         + (1/|N_i|) Σ_{k∈N_i} log[1 + e^{beta (S(a_i, t_k) − lambda)}] }
+
+    Text i pulls the audio of its class, audio i pushes the texts of other classes; i is in P_i. At alpha = 0.01 the pull
+    is linear in the mean positive cosine, beside a constant log(1 + |P_i|)/alpha of some hundreds: `last_offset` holds
+    that constant's mean, to be subtracted from what is logged (subtracted from the loss, it would turn alpha's gradient).
 
     Args:
-        pull_scale: alpha. push_scale: beta. margin: lambda.
-        num_classes: how many classes the labels have; needed where `adaptive`.
+        pull_scale: alpha.
+        push_scale: beta.
+        margin: lambda.
+        adaptive: "raw", "boxed" or "normalised" make the three learnable per class (see ClassScales); "normalised" is
+            boxed and divides the push by beta, which gives beta and lambda an optimum.
+        divide_push: divides the push by beta, as multi-similarity does; Eq. 2 does not.
+        num_classes: how many classes labels come from; needed where adaptive.
 
-    >>> a = torch.eye(2); loss = AsymmetricProxy(pull_scale=1.0, push_scale=1.0, margin=0.0)
-    >>> round(loss(a, a, torch.tensor([0, 1])).item(), 4)  # log(1+e^-1) + log(1+e^0)
+    >>> loss = AsymmetricProxy(pull_scale=1.0, push_scale=1.0, margin=0.0)
+    >>> round(loss(torch.eye(2), torch.eye(2), torch.tensor([0, 1])).item(), 4)  # log(1 + e^-1) + log(1 + e^0)
     1.0064
     """
-
-    BOX = {"pull_scale": (0.01, 8.0), "push_scale": (1.5, 32.0), "margin": (-0.5, 0.5)}
 
     def __init__(
         self,
         pull_scale: float = 0.01,
         push_scale: float = 1.5,
         margin: float = 0.01,
-        adaptive: Literal["none", "raw", "boxed", "normalised"] = "none",
+        adaptive: Adaptive = "none",
+        divide_push: bool = False,
         num_classes: int = 0,
     ) -> None:
         super().__init__()
-        self.adaptive = adaptive
-        size = num_classes if adaptive != "none" else 1
-        self.last_offset = 0.0
-        for name, value in (("pull_scale", pull_scale), ("push_scale", push_scale), ("margin", margin)):
-            initial = torch.full((size,), float(value))
-            if adaptive == "none":
-                self.register_buffer(name, initial, persistent=False)
-            else:
-                setattr(self, name, nn.Parameter(initial))
+        self.scales = ClassScales(pull_scale, push_scale, margin, adaptive, num_classes)
+        self.divide_push = divide_push or adaptive == "normalised"
+        self.last_offset = torch.zeros(())
 
-    def forward(self, audio: Tensor, text: Tensor, labels: Tensor) -> Tensor:
-        """Computes the loss of rows audio [n, d] and text [n, d] with classes labels [n]."""
-        which = labels if self.adaptive != "none" else torch.zeros_like(labels)
-        alpha, beta, margin = (getattr(self, name)[which][:, None] for name in ("pull_scale", "push_scale", "margin"))
-        similarity = cosines(text, audio)
-        same = labels[:, None] == labels[None]
-        pull = extended_logsumexp(alpha * (margin - similarity), same) / alpha[:, 0]
-        push = mean_softplus(beta * (similarity.T - margin), ~same)
-        if self.adaptive == "normalised":
-            push = push / beta[:, 0]
-        # The constant log(1 + m)/α dwarfs the rest at α = 0.01; it is kept in the loss and left out of what is logged.
-        self.last_offset = float((torch.log1p(same.sum(1).float()) / alpha[:, 0].detach()).mean())
-        return (pull + push).mean()
+    @in_float32
+    def forward(
+        self, audio: Float[Tensor, "row dim"], text: Float[Tensor, "row dim"], labels: Int[Tensor, " row"]
+    ) -> Float[Tensor, ""]:
+        """Computes the loss of audio and text rows in the same order, phonemes or utterances, with their classes."""
+        crossing = cross(audio, text, labels)
+        alpha = self.scales(labels)[0].detach()
+        self.last_offset = (torch.log1p(crossing.same) / alpha).mean()
+        return sum_pieces(self._piece, crossing, "texts") / len(labels)
 
-    @torch.no_grad()
+    def _piece(self, part: Crossing) -> Tensor:
+        cosine, (texts, rows) = part.cosine(), part.pairs()
+        positive = _take(cosine, texts, rows)
+        alpha, _, margin = self.scales(part.text_labels)
+        z = alpha.index_select(0, texts) * (margin.index_select(0, texts) - positive)
+        pull = extended_logsumexp(z, texts, len(part.text)) / alpha
+        _, beta, margin = self.scales(part.labels)
+        push = _push(cosine, positive, part, texts, rows, beta, margin)
+        return (part.copies * pull).sum() + (push / beta if self.divide_push else push).sum()
+
     def after_step(self) -> None:
-        """Puts AdaMS parameters back into their box."""
-        if self.adaptive in ("boxed", "normalised"):
-            for name, (low, high) in self.BOX.items():
-                getattr(self, name).clamp_(low, high)
+        """Keeps the AdaMS values in bounds; call it after every optimiser step."""
+        self.scales.after_step()
 
 
 class ProxyBD(nn.Module):
-    """Proxy binomial deviance: MSP_{P_i} α(λ − S_ij) + MSP_{N_i} β(S_ik − λ), anchor audio, proxies text. Yi et al. 2014.
+    """Proxy binomial deviance: each audio row against texts. Yi et al. 2014, Jung & Kim 2022.
 
-    >>> loss = ProxyBD(pull_scale=1.0, push_scale=1.0, margin=0.0)
-    >>> round(loss(torch.eye(2), torch.eye(2), torch.tensor([0, 1])).item(), 4)
-    1.0064
+    Formula: (1/N) Σ_i { (1/|P_i|) Σ_{j∈P_i} log[1 + e^{alpha (lambda − S(a_i, t_j))}]
+                         + (1/|N_i|) Σ_{k∈N_i} log[1 + e^{beta (S(a_i, t_k) − lambda)}] }
+
+    >>> loss = ProxyBD(pull_scale=2.0, push_scale=1.0, margin=0.0)
+    >>> round(loss(torch.eye(2), torch.eye(2), torch.tensor([0, 1])).item(), 4)  # log(1 + e^-2) + log(1 + e^0)
+    0.8201
     """
 
     def __init__(self, pull_scale: float = 2.0, push_scale: float = 40.0, margin: float = 0.5) -> None:
         super().__init__()
         self.pull_scale, self.push_scale, self.margin = pull_scale, push_scale, margin
+        self.last_offset = torch.zeros(())
 
-    def forward(self, audio: Tensor, text: Tensor, labels: Tensor) -> Tensor:
-        """Computes the loss of rows audio [n, d] and text [n, d] with classes labels [n]."""
-        similarity, same = cosines(audio, text), labels[:, None] == labels[None]
-        pull = mean_softplus(self.pull_scale * (self.margin - similarity), same)
-        push = mean_softplus(self.push_scale * (similarity - self.margin), ~same)
-        return (pull + push).mean()
+    @in_float32
+    def forward(
+        self, audio: Float[Tensor, "row dim"], text: Float[Tensor, "row dim"], labels: Int[Tensor, " row"]
+    ) -> Float[Tensor, ""]:
+        """Computes the loss of audio and text rows in the same order with their classes."""
+        return sum_pieces(self._piece, cross(audio, text, labels), "rows") / len(labels)
+
+    def _piece(self, part: Crossing) -> Tensor:
+        cosine, (texts, rows) = part.cosine(), part.pairs()
+        positive = _take(cosine, texts, rows)
+        pull = mean_softplus(
+            self.pull_scale * (self.margin - positive), rows, len(part.labels), part.copies.index_select(0, texts)
+        )
+        beta, margin = (torch.full_like(part.same, value) for value in (self.push_scale, self.margin))
+        return (pull + _push(cosine, positive, part, texts, rows, beta, margin)).sum()
 
 
 class ProxyMS(nn.Module):
-    """Proxy multi-similarity: (1/α) ELSE_{P_i} α(λ − S_ij) + (1/β) ELSE_{N_i} β(S_ik − λ), anchor audio. Wang et al. 2019.
+    """Proxy multi-similarity without mining: each audio row against texts. Wang et al. 2019, Jung & Kim 2022.
 
-    >>> loss = ProxyMS(pull_scale=1.0, push_scale=1.0, margin=0.0)
-    >>> round(loss(torch.eye(2), torch.eye(2), torch.tensor([0, 1])).item(), 4)
-    1.0064
+    Formula: (1/N) Σ_i { (1/alpha) log[1 + Σ_{j∈P_i} e^{alpha (lambda − S(a_i, t_j))}]
+                         + (1/beta) log[1 + Σ_{k∈N_i} e^{beta (S(a_i, t_k) − lambda)}] }
+
+    `last_offset` is the mean of log(1 + |P_i|)/alpha, a constant (see AsymmetricProxy).
+
+    >>> loss = ProxyMS(pull_scale=2.0, push_scale=1.0, margin=0.0)
+    >>> round(loss(torch.eye(2), torch.eye(2), torch.tensor([0, 1])).item(), 4)  # log(1 + e^-2) / 2 + log(1 + e^0)
+    0.7566
     """
 
     def __init__(self, pull_scale: float = 2.0, push_scale: float = 50.0, margin: float = 0.5) -> None:
         super().__init__()
         self.pull_scale, self.push_scale, self.margin = pull_scale, push_scale, margin
+        self.last_offset = torch.zeros(())
 
-    def forward(self, audio: Tensor, text: Tensor, labels: Tensor) -> Tensor:
-        """Computes the loss of rows audio [n, d] and text [n, d] with classes labels [n]."""
-        similarity, same = cosines(audio, text), labels[:, None] == labels[None]
-        pull = extended_logsumexp(self.pull_scale * (self.margin - similarity), same) / self.pull_scale
-        push = extended_logsumexp(self.push_scale * (similarity - self.margin), ~same) / self.push_scale
-        return (pull + push).mean()
+    @in_float32
+    def forward(
+        self, audio: Float[Tensor, "row dim"], text: Float[Tensor, "row dim"], labels: Int[Tensor, " row"]
+    ) -> Float[Tensor, ""]:
+        """Computes the loss of audio and text rows in the same order with their classes."""
+        crossing = cross(audio, text, labels)
+        self.last_offset = torch.log1p(crossing.same).mean() / self.pull_scale
+        return sum_pieces(self._piece, crossing, "rows") / len(labels)
+
+    def _piece(self, part: Crossing) -> Tensor:
+        cosine, (texts, rows) = part.cosine(), part.pairs()
+        z = self.pull_scale * (self.margin - _take(cosine, texts, rows))
+        pull = extended_logsumexp(z, rows, len(part.labels), part.copies.index_select(0, texts))
+        push = _extended_logsumexp_of_others(self.push_scale * (cosine - self.margin), part, texts, rows)
+        return (pull / self.pull_scale + push / self.push_scale).sum()
 
 
 class Clat(nn.Module):
-    """clat (InfoNCE): −log of row i's own text against texts of other classes, cosines over τ. Kewei et al. 2024.
+    """clat: InfoNCE of each audio row with its own text against texts of other classes. Kewei et al. 2024.
+
+    Formula: (1/N) Σ_i −log[ e^{S(a_i, t_i)/tau} / (e^{S(a_i, t_i)/tau} + Σ_{k∈N_i} e^{S(a_i, t_k)/tau}) ]
+
+    Other rows of the same class count on neither side.
+
+    Args:
+        temperature: tau.
 
     >>> loss = Clat(temperature=1.0)
     >>> round(loss(torch.eye(2), torch.eye(2), torch.tensor([0, 1])).item(), 4)  # log(1 + e^-1)
@@ -132,10 +159,39 @@ class Clat(nn.Module):
     def __init__(self, temperature: float = 0.07) -> None:
         super().__init__()
         self.temperature = temperature
+        self.last_offset = torch.zeros(())
 
-    def forward(self, audio: Tensor, text: Tensor, labels: Tensor) -> Tensor:
-        """Computes the loss of rows audio [n, d] and text [n, d] with classes labels [n]."""
-        similarity = cosines(audio, text) / self.temperature
-        other = labels[:, None] != labels[None]
-        own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-        return -torch.log_softmax(similarity.masked_fill(~(other | own), float("-inf")), dim=1).diagonal().mean()
+    @in_float32
+    def forward(
+        self, audio: Float[Tensor, "row dim"], text: Float[Tensor, "row dim"], labels: Int[Tensor, " row"]
+    ) -> Float[Tensor, ""]:
+        """Computes the loss of audio and text rows in the same order with their classes."""
+        return sum_pieces(self._piece, cross(audio, text, labels), "rows") / len(labels)
+
+    def _piece(self, part: Crossing) -> Tensor:
+        cosine, (texts, rows) = part.cosine(), part.pairs()
+        own = cosine.gather(0, part.own[None])
+        return _extended_logsumexp_of_others((cosine - own) / self.temperature, part, texts, rows).sum()
+
+
+def _take(matrix: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    return matrix.flatten().index_select(0, rows * matrix.shape[1] + columns)
+
+
+def _push(
+    cosine: Tensor, positive: Tensor, part: Crossing, texts: Tensor, rows: Tensor, beta: Tensor, margin: Tensor
+) -> Tensor:
+    """MSP over the texts of other classes, for each audio row: the sum over all texts less that over its class."""
+    everything = part.copies @ functional.softplus(torch.addcmul(-beta * margin, cosine, beta))
+    own_class = functional.softplus(beta.index_select(0, rows) * (positive - margin.index_select(0, rows)))
+    counted = own_class * part.copies.index_select(0, texts)
+    difference = everything - torch.zeros_like(everything).index_add(0, rows, counted)
+    return torch.where(part.others > 0, difference / part.others.clamp_min(1), torch.zeros_like(difference))
+
+
+def _extended_logsumexp_of_others(x: Tensor, part: Crossing, texts: Tensor, rows: Tensor) -> Tensor:
+    """ELSE over the texts of other classes, for each audio row (column of x)."""
+    counted = (x + part.copies.log()[:, None]).flatten()
+    others = counted.index_fill(0, texts * x.shape[1] + rows, float("-inf")).view_as(x)
+    # The row of zeros is the 1 of ELSE, and keeps a column without others finite.
+    return torch.logsumexp(torch.cat([x.new_zeros(1, x.shape[1]), others]), dim=0)
