@@ -24,6 +24,10 @@ class ClassScales(nn.Module):
     gradients are about 10⁴).
     """
 
+    pull_scale: Tensor
+    push_scale: Tensor
+    margin: Tensor
+
     def __init__(
         self, pull_scale: float, push_scale: float, margin: float, adaptive: Adaptive = "none", num_classes: int = 0
     ) -> None:
@@ -41,6 +45,7 @@ class ClassScales(nn.Module):
             else:
                 self.register_parameter(name, nn.Parameter(values))
         self._before: dict[str, Tensor] = {}
+        self._held = torch.zeros(())
 
     def forward(self, labels: Int[Tensor, " row"]) -> tuple[Tensor, Tensor, Tensor]:
         """Returns alpha, beta and lambda of each row's class, each [row]."""
@@ -53,32 +58,26 @@ class ClassScales(nn.Module):
     @torch.no_grad()
     def after_step(self) -> None:
         """Takes back what the optimiser did to classes absent from the batch, then puts all into the box."""
-        if self.adaptive == "none":
-            return
         gradient = self.pull_scale.grad
-        if gradient is not None and self._before:
-            # Adam's momentum goes on moving absent classes. Their gradient is exactly 0 (on every process, where
-            # gradients are averaged over processes); that of present ones never is.
-            for name, before in self._before.items():
-                values = getattr(self, name)
-                values.copy_(torch.where(torch.eq(gradient, 0), before, values))
-        if self.adaptive != "raw":
-            for name, (low, high) in BOX.items():
-                getattr(self, name).clamp_(low, high)
+        if self.adaptive == "none" or gradient is None or not self._before:
+            return
+        # Adam's momentum goes on moving absent classes. Their gradient is exactly 0 (on every process, where gradients
+        # are averaged over processes); that of present ones never is.
+        absent = gradient == 0
+        held = []
+        for name, (low, high) in BOX.items():
+            values = getattr(self, name)
+            wanted = torch.where(absent, self._before[name], values)
+            values.copy_(wanted if self.adaptive == "raw" else wanted.clamp(low, high))
+            held.append(values != wanted)
+        self._held = torch.stack(held).sum() / (~absent).sum().clamp_min(1) / len(held)
 
     @torch.no_grad()
     def report(self) -> dict[str, float]:
-        """Returns min, mean and max over classes of each value, and the share of values that a bound holds back."""
+        """Returns min, mean and max of each value over classes, and `held`: the share of the last step's values that
+        the box moved back."""
         values: dict[str, Float[Tensor, " class"]] = {name: getattr(self, name) for name in self.initial}
-        result = {
-            f"{name}_{how}": float(getattr(value, how)())
-            for name, value in values.items()
-            for how in ("min", "mean", "max")
-        }
-        if self.adaptive in ("boxed", "normalised"):
-            held = [
-                torch.isin(value, value.new_tensor(BOX[name])) & (value != value.new_tensor(self.initial[name]))
-                for name, value in values.items()
-            ]
-            result["share_at_bound"] = float(torch.stack(held).float().mean())
-        return result
+        result = {f"{name}_min": float(value.min()) for name, value in values.items()}
+        result |= {f"{name}_mean": float(value.mean()) for name, value in values.items()}
+        result |= {f"{name}_max": float(value.max()) for name, value in values.items()}
+        return result | {"held": float(self._held)}

@@ -97,7 +97,7 @@ def cross(audio: Float[Tensor, "row dim"], text: Float[Tensor, "row dim"], label
     """Normalises the rows and finds the distinct texts: rows equal in label and in every coordinate."""
     groups, first = _equal_rows(text, labels)
     copies = torch.bincount(groups).to(text.dtype)
-    # The mean of equal rows is the row, and hands each of them its share of the gradient.
+    # The mean of equal rows is the row, and hands each of them an equal share of the gradient.
     distinct = torch.zeros(len(copies), text.shape[1], device=text.device).index_add(0, groups, text) / copies[:, None]
     same = torch.bincount(labels)[labels].to(text.dtype)
     return Crossing(

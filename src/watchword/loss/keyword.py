@@ -13,8 +13,8 @@ from watchword.loss.margin import Margin, widen
 from watchword.loss.precision import in_float32
 
 MAX_CELLS = 4_000_000
-"""Rows × classes computed at once (16 MB); larger vocabularies go in pieces, recomputed on the way back. It costs no time:
-500 rows × 20,000 classes take 0.46 s on one core in pieces, 0.7 s whole."""
+"""Rows × classes computed at once (16 MB); larger vocabularies go in pieces, recomputed on the way back. That costs no
+time: 500 rows × 20,000 classes take 0.46 s on one core in pieces, 0.7 s whole."""
 
 
 class SphereFace2(nn.Module):

@@ -16,9 +16,9 @@ class AsymmetricProxy(nn.Module):
     Formula: (1/N) Σ_i { (1/alpha) log[1 + Σ_{j∈P_i} e^{alpha (lambda − S(t_i, a_j))}]
                          + (1/|N_i|) Σ_{k∈N_i} log[1 + e^{beta (S(a_i, t_k) − lambda)}] }
 
-    Text i pulls the audio of its class, audio i pushes the texts of other classes; i is in P_i. At alpha = 0.01 the pull
-    is linear in the mean positive cosine, beside a constant log(1 + |P_i|)/alpha of some hundreds: `last_offset` holds
-    that constant's mean, to be subtracted from what is logged (subtracted from the loss, it would turn alpha's gradient).
+    Text i pulls the audio of its class, audio i pushes the texts of other classes; i is in P_i. At alpha = 0.01 the
+    pull is linear in the mean positive cosine, beside a constant log(1 + |P_i|)/alpha of some hundreds. `last_offset`
+    holds that constant's mean, to be subtracted from what is logged; in the loss, alpha learns from it.
 
     Args:
         pull_scale: alpha.

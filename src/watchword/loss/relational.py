@@ -17,7 +17,7 @@ class RelationalProxy(nn.Module):
     Formula: distance · D(u, v) + angle · A(u, v) + prototype · (D(p, q) + A(p, q)), u and v unit audio and text rows,
     p and q each class's mean audio and text,
         D(u, v) = mean_{i,j} h( |u_i − u_j| / mean |u − u|  −  |v_i − v_j| / mean |v − v| )
-        A(u, v) = mean_{i,j,k} h( cos∠(u_i, u_j, u_k) − cos∠(v_i, v_j, v_k) ), vertex j,
+        A(u, v) = mean_{i,j,k} h( cos∠(u_i, u_j, u_k) − cos∠(v_i, v_j, v_k) ), vertex j, i ≠ k,
     h the Huber function with threshold 1. Text is the teacher: no gradient reaches it.
 
     Turning all audio by one rotation changes nothing here, so a point-to-point loss (AsymmetricProxy on words) belongs
@@ -65,7 +65,9 @@ class RelationalProxy(nn.Module):
         vertices, ends = _draw(student, self.vertices), _draw(student, self.ends)
         # No angle has an arm from a row to itself, or between two utterances of a keyword: their text is one point.
         arms = _squared(teacher[vertices], teacher[ends]) > NEAR
-        count = arms.sum(1).float().square().sum().clamp_min(1)
+        # An arm with itself always agrees; counted, it would dilute a sample more than the whole.
+        lengths = arms.sum(1)
+        count = (lengths * (lengths - 1)).sum().clamp_min(1)
         wanted = _angles(teacher[vertices], teacher[ends], arms)
         found = _angles(student[vertices], student[ends], arms)
         return functional.smooth_l1_loss(found, wanted, reduction="sum") / count
@@ -117,7 +119,9 @@ def _distances(x: Float[Tensor, "x dim"], y: Float[Tensor, "y dim"]) -> Float[Te
 
 
 def _mean_of_positive(distances: Tensor) -> Tensor:
-    return (distances.sum() / (distances > 0).sum().clamp_min(1)).clamp_min(1e-6)
+    """The mean of distances above 0; 1 where there is none."""
+    count = (distances > 0).sum()
+    return torch.where(count > 0, distances.sum() / count.clamp_min(1), torch.ones_like(distances[0, 0]))
 
 
 def _distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
