@@ -1,7 +1,7 @@
 """Figures of a scored trial list, by the kinds of negatives that it holds.
 
-    random        ap                                (WSJ-style)
-    easy, hard    easy_eer, easy_auc, hard_eer ...  and each by number of words: hard_eer_2_words
+random        ap                                (WSJ-style)
+easy, hard    easy_eer, easy_auc, hard_eer ...  and each by number of words: hard_eer_2_words
 """
 
 from collections.abc import Callable, Sequence
@@ -15,9 +15,14 @@ from watchword.evaluate.trials import Trial
 
 
 def trial_figures(
-    trials: Sequence[Trial], scores: NDArray[np.floating], *, seed: int = 0, resamples: int = 1000, by_words: bool = True
+    trials: Sequence[Trial],
+    scores: NDArray[np.floating],
+    *,
+    seed: int = 0,
+    resamples: int = 1000,
+    by_words: bool = True,
 ) -> dict[str, Figure]:
-    """All figures that the list supports, each with its interval over speakers (over files where no speaker is named)."""
+    """All figures that the list supports, each with its interval over speakers (files where no speaker is named)."""
     kinds = np.array([trial.kind for trial in trials])
     is_match = np.array([trial.is_match for trial in trials])
     num_words = np.array([trial.num_words for trial in trials])
@@ -52,6 +57,6 @@ def evaluate_trials(
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict[str, Figure]:
-    """Figures of a list by the cosine of embeddings: clips -> [clips, dim], texts -> [texts, dim]; each embedded once."""
+    """Figures of a list by the cosine of embeddings, [clips, dim] and [texts, dim]; each embedded once."""
     scores = score_trials(trials, embedding_scorer(embed_audio, embed_text), context_seconds=context_seconds)
     return trial_figures(trials, scores, seed=seed, resamples=resamples)

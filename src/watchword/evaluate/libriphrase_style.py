@@ -1,8 +1,8 @@
 """LibriPhrase-style trials: phrases of 1-4 words against their own text, a random phrase and a near one; EER and AUC.
 
-Made from any aligned manifest. Each clip gives one positive ("own"), one easy negative ("easy": a random phrase of as many
-words) and one hard negative ("hard": one of the three nearest by phoneme edit distance, drawn at random). Easy set = own and
-easy, hard set = own and hard; both are half positive. Not the released lists: figures compare only within this project.
+Made from any aligned manifest. Each clip gives one positive ("own"), one easy negative ("easy": a random phrase of as
+many words) and one hard negative ("hard": one of the 3 nearest by phoneme edit distance, drawn at random). Easy set:
+own and easy; hard set: own and hard; both are half positive. These are not the released LibriPhrase lists.
 """
 
 from collections import defaultdict
@@ -45,7 +45,7 @@ def build_libriphrase_style(
         trials += _trials(num_words, by_length[num_words], pronunciations, num_clips // MOST_WORDS, rng)
     if not trials:
         raise TrialError(
-            f"libriphrase-style: too few phrases with word times in split {split!r}; give an aligned manifest of more speech"
+            f"libriphrase-style: too few phrases with word times in split {split!r}; give a longer aligned manifest"
         )
     return trials
 

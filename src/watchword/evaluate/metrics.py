@@ -4,10 +4,10 @@ Conventions
     scores        higher = more alike; any real number, NaN refused
     is_match      one boolean a trial; a ranking needs at least one match and one non-match
     figures       fractions in [0, 1], never per cent
-    ties          trials of equal score fall on one threshold (AP, AUC, EER); in top-1 a tie for the first place counts as wrong
+    ties          trials of equal score share one threshold (AP, AUC, EER); in top-1 a tie for first counts as wrong
     AP            sum over thresholds of (R_k - R_{k-1}) P_k over the pooled ranking, no interpolation (scikit-learn)
     AUC           exact area under the ROC, trapezium over ties (scikit-learn)
-    EER           mean of FNR and FPR at the ROC point where |FNR - FPR| is least, all thresholds kept, the strictest first
+    EER           mean of FNR and FPR where |FNR - FPR| is least, over all thresholds, the strictest first
     interval      percentile bootstrap: speakers drawn with replacement, all trials of a speaker together, fixed seed
 """
 
@@ -139,7 +139,8 @@ def _checked(is_match: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_],
     if labels.ndim != 1 or labels.shape != values.shape:
         raise MetricError(f"metrics: {labels.shape} labels and {values.shape} scores; give two equally long lists")
     if not np.isfinite(values).all():
-        raise MetricError(f"metrics: {int((~np.isfinite(values)).sum())} scores are not finite; score every trial first")
+        lost = int((~np.isfinite(values)).sum())
+        raise MetricError(f"metrics: {lost} scores are not finite; score every trial first")
     if labels.all() or not labels.any():
         raise MetricError("metrics: only one kind of trial; a ranking needs matches and non-matches")
     return labels, values
@@ -157,7 +158,7 @@ def _is_first(scores: Floats, labels: ArrayLike) -> Floats:
 
 
 def _speaker_weights(speakers: Sequence[str], resamples: int, seed: int) -> Iterator[Floats]:
-    """Yields blocks [resamples, trials]: how often each trial's speaker was drawn. Nothing for fewer than two speakers."""
+    """Yields blocks [resamples, trials]: each trial's draws of its speaker; nothing for fewer than two speakers."""
     names, membership = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
     if len(names) < 2:
         return

@@ -83,7 +83,7 @@ class NearestPhrases:
             self._padded[: len(phrase), column] = phrase
 
     def of(self, index: int, num: int, excluded: set[int]) -> list[int]:
-        """The `num` phrases nearest to phrase `index` at a distance above 0 (ties: the earlier one), without `excluded`."""
+        """The `num` phrases nearest to phrase `index`, at a distance above 0 and not `excluded`, of ties the first."""
         distances = edit_distances(self._phrases[index], self._padded, self._lengths)
         distances[list(excluded)] = 0
         order = np.argsort(distances, kind="stable")

@@ -22,7 +22,8 @@ class TrialError(ValueError):
 class Trial:
     """One audio-text pair to score.
 
-    Times are in seconds within the file, rounded to 0.1 ms; `kind` says how the text was chosen ("own", "random", "easy", "hard").
+    Times are in seconds within the file, rounded to 0.1 ms; `kind` says how the text was chosen: "own", "random",
+    "easy" or "hard".
     """
 
     audio: str
@@ -68,14 +69,14 @@ def write_trials(path: Path, trials: Sequence[Trial]) -> str:
         read_trials(unfinished, expected)
         unfinished.replace(path)
     except OSError as error:
-        raise TrialError(f"{path}: the trial list cannot be written ({error.strerror}); choose another folder") from error
+        raise TrialError(f"{path}: cannot be written ({error.strerror}); choose another folder for trials") from error
     finally:
         unfinished.unlink(missing_ok=True)
     return expected
 
 
 def read_trials(path: Path, sha256: str | None = None) -> list[Trial]:
-    """Reads a list; with `sha256`, refuses any list but that one. Relative audio paths are relative to the list's folder."""
+    """Reads a list, refusing any but that of hash `sha256` if one is given; audio paths start at the list's folder."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             trials = list(_parse(path, csv.reader(file, delimiter="\t")))
@@ -100,7 +101,14 @@ def _parse(path: Path, rows: Iterable[list[str]]) -> Iterable[Trial]:
             if is_match not in ("0", "1"):
                 raise ValueError("is_match is neither 0 nor 1")
             yield Trial(
-                os.path.join(folder, audio), float(start), float(end), text, is_match == "1", kind, int(num_words), speaker
+                os.path.join(folder, audio),
+                float(start),
+                float(end),
+                text,
+                is_match == "1",
+                kind,
+                int(num_words),
+                speaker,
             )
         except (ValueError, IndexError) as error:
             raise TrialError(f"{path}: line {number}: {error}; expected {', '.join(COLUMNS)}") from error

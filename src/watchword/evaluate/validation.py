@@ -27,7 +27,7 @@ class Validation:
         return read_clips(self.pairs.clips)
 
     def figures(self, audio: NDArray[np.floating], text: NDArray[np.floating]) -> dict[str, float]:
-        """`ap` (1:50), `easy_eer`, `easy_auc`, `hard_eer`, `hard_auc` from `audio[clips, dim]` and `text[texts, dim]`."""
+        """`ap` (1:50), `easy_eer`, `easy_auc`, `hard_eer`, `hard_auc` of `audio[clips, dim]` and `text[texts, dim]`."""
         scores = cosines(audio, text)[self.pairs.clip_of, self.pairs.text_of]
         kinds = np.array([trial.kind for trial in self.trials])
         # The two lists stand one behind the other, and each list's own positives belong to it alone.
@@ -51,10 +51,17 @@ class Validation:
 
 
 def build_validation(
-    segments: Iterable[Segment], seed: int, num_segments: int, *, pronouncer: Pronouncer | None = None, negatives: int = 50
+    segments: Iterable[Segment],
+    seed: int,
+    num_segments: int,
+    *,
+    pronouncer: Pronouncer | None = None,
+    negatives: int = 50,
 ) -> Validation:
-    """Validation of up to `num_segments` words (1:50) and as many phrases (easy and hard) out of `segments`, which must hold
-    the held-out speakers only. Raises TrialError if they are too few."""
+    """Validation of up to `num_segments` words (1:50) and as many phrases (easy and hard) out of `segments`.
+
+    `segments` must be those of the held-out speakers only. Raises TrialError if they are too few.
+    """
     held_out = list(segments)
     words = build_wsj_protocol(
         held_out, pronouncer, seed=seed, split=None, num_segments=num_segments, negatives=negatives

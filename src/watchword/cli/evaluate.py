@@ -1,0 +1,133 @@
+"""The command `watchword evaluate`: scores a bundle on benchmarks, through the runtime that ships."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from watchword.evaluate.benchmarks import Settings, Source
+
+_NAMES = "wsj-protocol, libriphrase-style, speech-commands, or all"
+_NEEDED_PACKAGES = ("sklearn", "scipy")
+
+
+def evaluate(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="The bundle's folder; without it, the bundle inside the package.")
+    ] = None,
+    benchmark: Annotated[list[str], typer.Option("--benchmark", "-b", help=f"{_NAMES}; may be repeated.")] = ["all"],  # noqa: B006
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Aligned segments.jsonl, a folder of them, or the Speech Commands folder; may be repeated."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="The split of aligned manifests to take speech from.")] = "test",
+    out: Annotated[Path | None, typer.Option(help="Write the report here, as JSON.")] = None,
+    trials: Annotated[Path | None, typer.Option(help="The folder for the trial lists.", show_default="cache")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Segments to take, in place of 3000 (wsj), 4000 (phrases) or all (words).")
+    ] = None,
+    context: Annotated[
+        float, typer.Option(min=0.0, help="Seconds of real surroundings on both sides of a clip.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the trials and the bootstrap.")] = 0,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap draws over speakers.")] = 1000,
+) -> None:
+    """Measure a bundle on benchmarks; figures come with 95 % intervals over speakers.
+
+    Data is looked for in --data, else in the folders that WATCHWORD_WORK and WATCHWORD_DATA name.
+    """
+    try:
+        from watchword.evaluate.benchmarks import BENCHMARKS, BenchmarkError, Settings, check_name, find_sources
+    except ModuleNotFoundError as error:
+        if error.name not in _NEEDED_PACKAGES:
+            raise
+        _fail('evaluate: scikit-learn is not installed; run pip install "watchword[evaluate]"')
+    try:
+        names = list(BENCHMARKS) if "all" in benchmark else [check_name(name) for name in dict.fromkeys(benchmark)]
+        places = data or _default_places()
+        found, missing = [], []
+        for name in names:
+            try:
+                found += [(name, source) for source in find_sources(name, places, split)]
+            except BenchmarkError as error:
+                missing.append(str(error))
+        # Asked for by name, a benchmark must run; of `all`, those that can.
+        if missing and ("all" not in benchmark or not found):
+            _fail(missing[0])
+        for sentence in missing:
+            typer.echo(f"left out: {sentence}", err=True)
+        settings = Settings(seed, split, size, context, resamples)
+        command = _command(bundle, benchmark, data, settings)
+        _run(bundle, found, settings, trials or _cache(), out, command)
+    except (ValueError, FileNotFoundError) as error:
+        _fail(str(error))
+
+
+def _run(
+    bundle: Path | None,
+    found: "list[tuple[str, Source]]",
+    settings: "Settings",
+    trials_folder: Path,
+    out: Path | None,
+    command: str,
+) -> None:
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from watchword.evaluate.benchmarks import run_benchmark
+    from watchword.evaluate.report import build_report, report_table, write_report
+    from watchword.evaluate.through_runtime import load_scorer
+
+    folder, scorer = load_scorer(bundle)
+    results = []
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TextColumn("clips"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        for name, source in found:
+            task = progress.add_task(f"{name} {source.corpus}", total=None)
+            result = run_benchmark(
+                name,
+                source,
+                scorer,
+                settings,
+                trials_folder,
+                lambda done, total, task=task: progress.update(task, completed=done, total=total),
+            )
+            results.append(result)
+    report = build_report(folder, results, command)
+    if out:
+        write_report(out, report)
+    console = Console()
+    console.print(report_table(results))
+    for result in results:
+        typer.echo(f"trials: {trials_folder / result.trials_file}", err=True)
+    typer.echo(f"bundle {report['bundle']['sha256'][:12]}   {command}")
+
+
+def _default_places() -> list[Path]:
+    return [Path(os.environ[name]) for name in ("WATCHWORD_WORK", "WATCHWORD_DATA") if os.environ.get(name)]
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchword" / "trials"
+
+
+def _command(bundle: Path | None, benchmark: list[str], data: list[Path] | None, settings: "Settings") -> str:
+    """The command that prints the same figures again, with what differs from the defaults."""
+    words = ["watchword", "evaluate", *([str(bundle)] if bundle else [])]
+    for name in benchmark:
+        words += ["--benchmark", name]
+    for place in data or ():
+        words += ["--data", str(place)]
+    words += ["--split", settings.split] if settings.split != "test" else []
+    words += ["--size", str(settings.size)] if settings.size else []
+    words += ["--context", str(settings.context_seconds)] if settings.context_seconds else []
+    words += ["--resamples", str(settings.resamples)] if settings.resamples != 1000 else []
+    return shlex.join([*words, "--seed", str(settings.seed)])
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,20 @@
+"""A scorer out of a bundle, through the runtime that ships: what is measured is what people get."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchword.evaluate.clips import Audio, Scorer
+from watchword.runtime import Bundle, Spotter
+
+
+def load_scorer(path: Path | None) -> tuple[Path, Scorer]:
+    """The folder of a bundle (None: the one inside the package) and its scorer. Raises what the runtime raises."""
+    bundle = Bundle.load(path)
+    spotter = Spotter([], bundle=bundle)
+
+    def scorer(clips: list[Audio], texts: list[str]) -> NDArray[np.floating]:
+        return spotter.score_clips(clips, texts)
+
+    return bundle.path, scorer
