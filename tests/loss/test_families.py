@@ -62,6 +62,15 @@ def test_signature_is_the_family_one(family: str, name: str) -> None:
     assert list(inspect.signature(FAMILIES[family][name].forward).parameters) == members[0]
 
 
+def test_arguments_may_be_named() -> None:
+    audio, text, labels = inputs("pairwise", LABELS)
+    loss = build("pairwise", "asyp")
+    assert (
+        loss(audio=audio.half(), text=text.half(), labels=labels).item()
+        == loss(audio.half(), text.half(), labels).item()
+    )
+
+
 @pytest.mark.parametrize(("family", "name"), EVERY)
 def test_saved_and_loaded_alike(family: str, name: str) -> None:
     torch.manual_seed(0)

@@ -15,8 +15,13 @@ def in_float32(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """
 
     @functools.wraps(forward)
-    def wrapped(self: Any, *tensors: Tensor) -> Tensor:
-        with torch.autocast(tensors[0].device.type, enabled=False):
-            return forward(self, *(tensor.float() if tensor.is_floating_point() else tensor for tensor in tensors))
+    def wrapped(self: Any, *tensors: Tensor, **named: Tensor) -> Tensor:
+        kind = next(iter((*tensors, *named.values()))).device.type
+        with torch.autocast(kind, enabled=False):
+            return forward(self, *map(_to_float32, tensors), **{name: _to_float32(x) for name, x in named.items()})
 
     return wrapped
+
+
+def _to_float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
