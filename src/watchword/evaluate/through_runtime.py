@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchword.evaluate.clips import Audio, Scorer
-from watchword.runtime import Bundle, Spotter
 
 
 def load_scorer(path: Path | None) -> tuple[Path, Scorer]:
     """The folder of a bundle (None: the one inside the package) and its scorer. Raises what the runtime raises."""
+    from watchword.runtime import Bundle, Spotter
+
     bundle = Bundle.load(path)
     spotter = Spotter([], bundle=bundle)
 
