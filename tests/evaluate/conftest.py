@@ -8,76 +8,20 @@ import pytest
 from watchword.audio import SAMPLE_RATE, write
 from watchword.data.segment import Segment, Timed
 
-WORDS = [
-    "the",
-    "a",
-    "to",
-    "too",
-    "two",
-    "see",
-    "sea",
-    "quiet",
-    "river",
-    "runs",
-    "under",
-    "old",
-    "stone",
-    "bridge",
-    "and",
-    "little",
-    "children",
-    "play",
-    "there",
-    "with",
-    "their",
-    "red",
-    "kite",
-    "until",
-    "evening",
-    "comes",
-    "when",
-    "mother",
-    "calls",
-    "them",
-    "home",
-    "for",
-    "bread",
-    "soup",
-    "warm",
-    "milk",
-    "then",
-    "father",
-    "tells",
-    "another",
-    "story",
-    "about",
-    "a",
-    "brave",
-    "sailor",
-    "who",
-    "crossed",
-    "the",
-    "wide",
-    "ocean",
-    "alone",
-    "in",
-    "winter",
-    "storm",
-    "knight",
-    "night",
-    "write",
-    "right",
-    "one",
-    "won",
-]
+TEXT = """
+the a to too two see sea quiet river runs under old stone bridge and little children play there with
+their red kite until evening comes when mother calls them home for bread soup warm milk then father
+tells another story about a brave sailor who crossed the wide ocean alone in winter storm knight
+night write right one won
+"""
 
 
 def make_corpus(folder, num_sentences, with_audio=False):
     """Sentences of eight words by eight speakers, four of split train and four of test; a word lasts 0.3 or 0.55 s."""
-    rng = np.random.default_rng(7)
+    rng, vocabulary = np.random.default_rng(7), TEXT.split()
     segments = []
     for number in range(num_sentences):
-        words = [WORDS[index] for index in rng.integers(len(WORDS), size=8)]
+        words = [vocabulary[index] for index in rng.integers(len(vocabulary), size=8)]
         seconds = rng.choice([0.3, 0.55], size=len(words)).tolist()
         ends = list(itertools.accumulate(seconds))
         timed = tuple(Timed(word, end - took, end) for word, took, end in zip(words, seconds, ends, strict=True))

@@ -78,7 +78,7 @@ def _run(
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from watchword.evaluate.benchmarks import run_benchmark
-    from watchword.evaluate.report import build_report, report_table, write_report
+    from watchword.evaluate.report import build_report, report_tables, write_report
     from watchword.evaluate.through_runtime import load_scorer
 
     folder, scorer = load_scorer(bundle)
@@ -100,8 +100,8 @@ def _run(
     if out:
         write_report(out, report)
     console = Console()
-    console.print(report_table(results))
-    for result in results:
+    for result, table in zip(results, report_tables(results), strict=True):
+        console.print(table)
         typer.echo(f"trials: {trials_folder / result.trials_file}", err=True)
     typer.echo(f"bundle {report['bundle']['sha256'][:12]}   {command}")
 

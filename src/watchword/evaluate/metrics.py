@@ -8,7 +8,8 @@ Conventions
     AP            sum over thresholds of (R_k - R_{k-1}) P_k over the pooled ranking, no interpolation (scikit-learn)
     AUC           exact area under the ROC, trapezium over ties (scikit-learn)
     EER           mean of FNR and FPR where |FNR - FPR| is least, over all thresholds, the strictest first
-    interval      percentile bootstrap: speakers drawn with replacement, all trials of a speaker together, fixed seed
+    interval      percentile bootstrap: speakers drawn with replacement, all trials of a speaker together, fixed seed;
+                  with fewer than about twenty speakers it is narrower than the truth
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -4,7 +4,7 @@ import datetime
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -82,17 +82,17 @@ def merge_into_card(card_path: Path, report: dict[str, Any]) -> None:
     _write_json(card_path, card)
 
 
-def report_table(results: Sequence[Result]) -> Table:
-    """The results as a table for people, in per cent with their 95 % intervals."""
-    table = Table("benchmark", "corpus", "figure", "%", "95 % interval", "trials", "hours")
+def report_tables(results: Sequence[Result]) -> Iterator[Table]:
+    """One table for people a result: figures in per cent with their 95 % intervals over speakers."""
     for result in results:
-        first = True
+        counts = result.counts
+        size = f"{counts['trials']:,} trials, {counts['speakers']:,} speakers, {result.hours:.2f} h"
+        table = Table(
+            "figure", "%", "95 % interval", title=f"{result.benchmark}, {result.corpus}: {size}", min_width=60
+        )
         for name, figure in result.figures.items():
-            lead = (result.benchmark, result.corpus) if first else ("", "")
-            tail = (f"{result.counts['trials']:,}", f"{result.hours:.2f}") if first else ("", "")
-            table.add_row(*lead, name, *percent(figure), *tail, end_section=name == list(result.figures)[-1])
-            first = False
-    return table
+            table.add_row(name, *percent(figure))
+        yield table
 
 
 def percent(figure: Figure) -> tuple[str, str]:
