@@ -1,1 +1,1 @@
-"""cli."""
+"""The command line: one thin function a file, imported only when it is called."""

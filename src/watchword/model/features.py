@@ -66,3 +66,19 @@ class LogMel(nn.Module):
             spectrum = torch.fft.rfft(frames, FFT_SIZE)
             power = spectrum.real.square() + spectrum.imag.square()
         return (power @ self.bank).clamp_min(FLOOR).log()
+
+
+def spec_augment(log_mel: Tensor, bins: int, frames: int) -> Tensor:
+    """Sets one band of up to `bins` mel bins and one stretch of up to `frames` frames of each row to the row's mean.
+
+    Shape [batch, frames, 40] in and out. SpecAugment, Park et al. 2019, without warping."""
+    batch, length, width = log_mel.shape
+    hidden = torch.zeros(batch, length, width, dtype=torch.bool, device=log_mel.device)
+    for size, most, dim in ((width, bins, 2), (length, frames, 1)):
+        if most:
+            span = torch.rand(batch, 1, device=log_mel.device) * (min(most, size) + 1)
+            start = torch.rand(batch, 1, device=log_mel.device) * (size - span.floor() + 1)
+            place = torch.arange(size, device=log_mel.device)[None]
+            band = (place >= start.floor()) & (place < start.floor() + span.floor())
+            hidden |= band.unsqueeze(1 if dim == 2 else 2)
+    return torch.where(hidden, log_mel.mean(dim=(1, 2), keepdim=True), log_mel)

@@ -7,14 +7,15 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from watchword.model.acoustic import AcousticConfig, AcousticEncoder, frame_mask
-from watchword.model.features import FRAME_SAMPLES, HOP_SAMPLES, LogMel
+from watchword.model.features import FRAME_SAMPLES, HOP_SAMPLES, LogMel, spec_augment
 from watchword.model.matcher import CrossAttention, Match
 from watchword.model.textual import TextEncoder, TextualConfig
 from watchword.text.phonemes import PHONEMES
 
 
 class ModelConfig(BaseModel):
-    """Both encoders and the matcher. `frame_head` adds a phoneme classifier on the frames, used in training alone."""
+    """Both encoders and the matcher. `frame_head` adds a phoneme classifier on the frames, `mask_bins` and `mask_frames`
+    SpecAugment: both are used in training alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,6 +23,8 @@ class ModelConfig(BaseModel):
     textual: TextualConfig = TextualConfig()
     attention_projection: Literal["none", "qk", "qkv"] = "qk"
     frame_head: bool = False
+    mask_bins: int = 0
+    mask_frames: int = 0
 
 
 class KeywordModel(nn.Module):
@@ -39,7 +42,10 @@ class KeywordModel(nn.Module):
     def frames(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encodes audio [crops, samples] to frames [crops, t, dim] and their numbers [crops]."""
         lengths = 1 + (audio_lengths - FRAME_SAMPLES) // HOP_SAMPLES
-        return self.acoustic(self.features(audio), lengths), lengths
+        log_mel = self.features(audio)
+        if self.training and (self.config.mask_bins or self.config.mask_frames):
+            log_mel = spec_augment(log_mel, self.config.mask_bins, self.config.mask_frames)
+        return self.acoustic(log_mel, lengths), lengths
 
     def forward(
         self,

@@ -31,7 +31,8 @@ class Objective(nn.Module):
         add("point_to_point", config.point_to_point, "pairwise", num_labels)
         add("phoneme", config.phoneme, "pairwise", len(PHONEMES))
         add("monotonic", config.monotonic, "monotonic", 0)
-        add("keyword", config.keyword, "keyword", num_labels)
+        self.keyword_classes = min(num_labels, config.keyword_classes or num_labels)
+        add("keyword", config.keyword, "keyword", self.keyword_classes)
         add("adversary", config.adversary, "adversarial", 0)
         add("frame", config.frame, "frame", len(PHONEMES))
 
@@ -53,7 +54,8 @@ class Objective(nn.Module):
         if place == "monotonic":
             return {place: loss(match.affinity, match.phoneme_mask, match.frame_mask)}
         if place == "keyword":
-            return {place: loss(match.audio, match.labels)}
+            known = match.labels < self.keyword_classes
+            return {place: loss(match.audio[known], match.labels[known])} if known.any() else {}
         if place == "frame":
             if match.frame_logits is None or match.frame_phonemes is None:
                 raise ValueError("objective.frame needs model.frame_head = true and a store with phone times")

@@ -39,13 +39,16 @@ class Term(BaseModel):
 
 
 class ObjectiveConfig(Strict):
-    """Eq. 3 and Eq. 5: which losses, with which weights; a family that is absent is switched off."""
+    """Eq. 3 and Eq. 5: which losses, with which weights; a family that is absent is switched off.
+
+    `keyword_classes` keeps the keyword classifier to the most frequent classes of the store (0: all)."""
 
     relational: Term | None = None
     point_to_point: Term | None = None
     phoneme: Term | None = None
     monotonic: Term | None = None
     keyword: Term | None = None
+    keyword_classes: int = Field(0, ge=0)
     adversary: Term | None = None
     adversary_levels: tuple[Literal["phoneme", "utterance"], ...] = ("phoneme", "utterance")
     frame: Term | None = None

@@ -1,0 +1,28 @@
+"""A progress bar with an estimate, on standard error; silent where that is no terminal, but for a line at the end."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields a function of (done, all) that moves the bar."""
+    if not sys.stderr.isatty():
+        last = [-1]
+
+        def lines(done: int, total: int) -> None:
+            tenth = 10 * done // max(total, 1)
+            if tenth > last[0]:
+                last[0] = tenth
+                print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
+
+        yield lines
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,281 @@
+"""The packed store: 16 kHz audio in one memory-mapped file, and the words and phrases that can be cut out of it."""
+
+import errno
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from watchword.audio import SAMPLE_RATE, AudioError, read
+from watchword.data.segment import Segment
+from watchword.text.phonemes import encode
+from watchword.text.pronounce import default_pronouncer
+
+ITEM = np.dtype([("utterance", "u4"), ("start", "u4"), ("end", "u4"), ("label", "u4"), ("num_words", "u1")])
+UTTERANCE = np.dtype([("offset", "u8"), ("samples", "u4"), ("speaker", "u4"), ("corpus", "u2"), ("phone_offset", "u8"), ("phones", "u4")])
+PHONE = np.dtype([("id", "u1"), ("start", "u4"), ("end", "u4")])
+PART_SEGMENTS = 500
+SHORTEST_SECONDS, LONGEST_SECONDS, LONGEST_GAP_SECONDS = 0.12, 2.5, 0.3
+
+
+class StoreError(ValueError):
+    """A store cannot be made or opened; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class PackConfig:
+    """What is cut out: words and phrases of up to `phrase_words`; text with any of `holdout_words` is never labelled."""
+
+    phrase_words: int = 4
+    holdout_words: frozenset[str] = frozenset()
+
+
+@dataclass
+class _Part:
+    """What one part of the manifest gives: audio, and rows that point into it."""
+
+    audio: list[np.ndarray] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Store:
+    """A packed store, opened read-only. Times are samples at 16 kHz within an utterance."""
+
+    def __init__(self, folder: str | Path) -> None:
+        folder = Path(folder)
+        try:
+            index = json.loads((folder / "index.json").read_text())
+            self.items = np.load(folder / "items.npy")
+            self.utterances = np.load(folder / "utterances.npy")
+            self._phones = np.load(folder / "phones.npy")
+            self._audio = np.memmap(folder / "audio.bin", np.int16, "r")
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{folder}: no whole store here ({error}); make one with `watchword pack`") from None
+        if len(self._audio) != index["samples"]:
+            raise StoreError(f"{folder}: audio.bin has {len(self._audio)} samples, the index says {index['samples']}; pack again")
+        self.folder = folder
+        self.texts: list[str] = index["texts"]
+        self.phonemes = [np.array(ids, np.int64) for ids in index["phonemes"]]
+        self.speakers: list[str] = index["speakers"]
+        self.corpora: list[str] = index["corpora"]
+        self.sources: list[dict[str, Any]] = index["sources"]
+
+    def audio(self, utterance: int) -> np.ndarray:
+        """Returns an utterance's int16 samples, a view of the file."""
+        row = self.utterances[utterance]
+        return self._audio[int(row["offset"]) : int(row["offset"]) + int(row["samples"])]
+
+    def phones(self, utterance: int) -> np.ndarray:
+        """Returns an utterance's phones (id, start, end); id 0 is silence. Empty where it was not aligned."""
+        row = self.utterances[utterance]
+        return self._phones[int(row["phone_offset"]) : int(row["phone_offset"]) + int(row["phones"])]
+
+
+def pack(
+    segments: Iterable[Segment],
+    out: Path,
+    config: PackConfig | None = None,
+    *,
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Store:
+    """Packs segments into a new store at `out`, whole or not at all.
+
+    Parts that were finished before an interruption are kept beside it in `OUT.partial` and used again. Segments that
+    cannot be read are listed in `skipped.tsv`. Raises StoreError for a full disk, or where `out` exists."""
+    config = config or PackConfig()
+    if (out / "index.json").exists():
+        raise StoreError(f"{out}: a store is here already; choose another folder or remove it")
+    listed = list(segments)
+    if not listed:
+        raise StoreError(f"{out}: nothing to pack; the manifests hold no segment of the chosen split")
+    parts = [listed[i : i + PART_SEGMENTS] for i in range(0, len(listed), PART_SEGMENTS)]
+    aside = out.with_name(out.name + ".partial")
+    try:
+        aside.mkdir(parents=True, exist_ok=True)
+        jobs = [(part, str(aside / f"{_digest(part, config)}"), config) for part in parts]
+        waiting = [job for job in jobs if not Path(job[1] + ".json").exists()]
+        done = len(jobs) - len(waiting)
+        with multiprocessing.get_context("spawn").Pool(min(workers or os.cpu_count() or 1, max(1, len(waiting)))) as pool:
+            for failure in pool.imap(_pack_part, waiting):
+                if failure:
+                    raise StoreError(failure)
+                done += 1
+                if progress:
+                    progress(min(done * PART_SEGMENTS, len(listed)), len(listed))
+        _join([job[1] for job in jobs], aside)
+        for _, stem, _ in jobs:
+            for suffix in (".json", ".bin"):
+                Path(stem + suffix).unlink(missing_ok=True)
+        if out.exists():
+            out.rmdir()
+        aside.rename(out)
+    except OSError as error:
+        raise StoreError(_disk_error(error, out)) from None
+    return Store(out)
+
+
+def _disk_error(error: OSError, out: Path) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{out}: the disk is full; nothing was taken for whole; free some space and run the same command again to go on"
+    return f"{out}: cannot be written ({error.strerror or error})"
+
+
+def _digest(part: Sequence[Segment], config: PackConfig) -> str:
+    stated = "\n".join(segment.to_json() for segment in part)
+    stated += f"|{config.phrase_words}|{sorted(config.holdout_words)}"
+    return hashlib.sha256(stated.encode()).hexdigest()[:24]
+
+
+def _pack_part(job: tuple[list[Segment], str, PackConfig]) -> str:
+    segments, stem, config = job
+    part = _Part()
+    files: dict[str, np.ndarray | str] = {}
+    for segment in segments:
+        if segment.audio not in files:
+            files.clear()  # segments of one file stand together
+            try:
+                files[segment.audio] = read(segment.audio)
+            except AudioError as error:
+                files[segment.audio] = str(error)
+        samples = files[segment.audio]
+        if isinstance(samples, str):
+            part.skipped.append((segment.audio, samples))
+            continue
+        first = max(0, round(segment.start_seconds * SAMPLE_RATE))
+        last = len(samples) if segment.end_seconds < 0 else min(len(samples), round(segment.end_seconds * SAMPLE_RATE))
+        try:
+            row = _cut(segment, samples[first:last], first, config)
+        except ValueError as error:  # text that cannot be spoken
+            part.skipped.append((segment.audio, str(error)))
+            continue
+        part.audio.append(np.clip(samples[first:last] * 32768.0, -32768, 32767).astype(np.int16))
+        part.rows.append(row)
+    try:
+        with open(stem + ".bin.tmp", "wb") as file:
+            for audio in part.audio:
+                file.write(audio.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(stem + ".bin.tmp", stem + ".bin")
+        with open(stem + ".json.tmp", "w", encoding="utf-8") as text:
+            json.dump({"rows": part.rows, "skipped": part.skipped}, text)
+            text.flush()
+            os.fsync(text.fileno())
+        os.replace(stem + ".json.tmp", stem + ".json")
+    except OSError as error:
+        for suffix in (".bin.tmp", ".json.tmp"):
+            Path(stem + suffix).unlink(missing_ok=True)
+        return _disk_error(error, Path(stem).parent)
+    return ""
+
+
+def _cut(segment: Segment, samples: np.ndarray, first: int, config: PackConfig) -> dict[str, Any]:
+    """Lists the items of one segment: (start, end, text, phonemes, number of words)."""
+    pronouncer = default_pronouncer()
+
+    def place(seconds: float) -> int:
+        return min(max(0, round(seconds * SAMPLE_RATE) - first), len(samples))
+
+    items: list[tuple[int, int, str, list[int], int]] = []
+    if segment.words:
+        spoken = [(w, pronouncer.words(w.text)) for w in segment.words]
+        for i in range(len(spoken)):
+            text: list[str] = []
+            phonemes: list[str] = []
+            for j in range(i, min(i + config.phrase_words, len(spoken))):
+                word, pieces = spoken[j]
+                if j > i and word.start_seconds - spoken[j - 1][0].end_seconds > LONGEST_GAP_SECONDS:
+                    break
+                text += [piece for piece, _ in pieces]
+                phonemes += [p for _, said in pieces for p in said]
+                seconds = word.end_seconds - spoken[i][0].start_seconds
+                if seconds > LONGEST_SECONDS or config.holdout_words.intersection(text):
+                    break
+                if seconds >= SHORTEST_SECONDS and len(phonemes) >= 2:
+                    start, end = place(spoken[i][0].start_seconds), place(word.end_seconds)
+                    items.append((start, end, " ".join(text), encode(phonemes), len(text)))
+    else:
+        pieces = pronouncer.words(segment.text)
+        text = [piece for piece, _ in pieces]
+        start, end = trim_silence(samples)
+        if not config.holdout_words.intersection(text) and end - start <= LONGEST_SECONDS * SAMPLE_RATE:
+            items.append((start, end, " ".join(text), encode([p for _, said in pieces for p in said]), min(len(text), 255)))
+    phones = [(0 if p.text == "SIL" else encode([p.text])[0], place(p.start_seconds), place(p.end_seconds)) for p in segment.phones]
+    return {"samples": len(samples), "speaker": segment.speaker, "corpus": segment.corpus, "licence": segment.licence,
+            "items": items, "phones": phones}  # fmt: skip
+
+
+def trim_silence(samples: np.ndarray, floor_db: float = -40.0) -> tuple[int, int]:
+    """Returns the (start, end) of what is louder than `floor_db` below the loudest 10 ms; all where nothing is."""
+    hop = SAMPLE_RATE // 100
+    whole = len(samples) // hop * hop
+    if not whole:
+        return 0, len(samples)
+    power = (samples[:whole].reshape(-1, hop).astype(np.float64) ** 2).mean(1)
+    loud = np.flatnonzero(power > power.max() * 10 ** (floor_db / 10))
+    return (int(loud[0]) * hop, int(loud[-1] + 1) * hop) if len(loud) else (0, len(samples))
+
+
+def _join(stems: Sequence[str], folder: Path) -> None:
+    """Joins the parts into the files of a store. Texts said alike (homophones) share one label."""
+    labels: dict[tuple[int, ...], int] = {}
+    texts: list[str] = []
+    speakers: dict[str, int] = {}
+    corpora: dict[str, int] = {}
+    sources: dict[tuple[str, str], list[float]] = {}
+    items, utterances, phones, skipped = [], [], [], []
+    offset, phone_offset = 0, 0
+    with (folder / "audio.bin").open("wb") as audio:
+        for stem in stems:
+            part = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))
+            skipped += part["skipped"]
+            with open(stem + ".bin", "rb") as file:
+                shutil.copyfileobj(file, audio)
+            for row in part["rows"]:
+                number = len(utterances)
+                for start, end, text, ids, count in row["items"]:
+                    key = tuple(ids)
+                    if key not in labels:
+                        labels[key] = len(texts)
+                        texts.append(text)
+                    items.append((number, start, end, labels[key], count))
+                phones += [tuple(phone) for phone in row["phones"]]
+                speaker = speakers.setdefault(row["speaker"], len(speakers))
+                corpus = corpora.setdefault(row["corpus"], len(corpora))
+                utterances.append((offset, row["samples"], speaker, corpus, phone_offset, len(row["phones"])))
+                source = sources.setdefault((row["corpus"], row["licence"]), [0, 0.0])
+                source[0] += 1
+                source[1] += row["samples"] / SAMPLE_RATE / 3600
+                offset += row["samples"]
+                phone_offset += len(row["phones"])
+        audio.flush()
+        os.fsync(audio.fileno())
+    items, texts, keys = _by_frequency(np.array(items, ITEM), texts, list(labels))
+    np.save(folder / "items.npy", items)
+    np.save(folder / "utterances.npy", np.array(utterances, UTTERANCE))
+    np.save(folder / "phones.npy", np.array(phones, PHONE))
+    (folder / "skipped.tsv").write_text("".join(f"{path}\t{why}\n" for path, why in skipped), encoding="utf-8")
+    index = {
+        "samples": offset, "texts": texts, "phonemes": keys, "speakers": list(speakers),
+        "corpora": list(corpora),
+        "sources": [{"corpus": c, "licence": li, "clips": int(n), "hours": round(h, 3)} for (c, li), (n, h) in sources.items()],
+    }  # fmt: skip
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _by_frequency(items: np.ndarray, texts: list[str], keys: list[tuple[int, ...]]) -> tuple[np.ndarray, list[str], list[list[int]]]:
+    """Renumbers labels so that the most frequent class is 0: a classifier over the first n classes has those that matter."""
+    order = np.argsort(-np.bincount(items["label"], minlength=len(texts)), kind="stable")
+    place = np.empty(len(order), np.uint32)
+    place[order] = np.arange(len(order), dtype=np.uint32)
+    items["label"] = place[items["label"]]
+    return items, [texts[i] for i in order], [list(keys[i]) for i in order]
