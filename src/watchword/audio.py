@@ -76,7 +76,9 @@ def blocks(path: str | Path, seconds: float, sample_rate: int = SAMPLE_RATE) -> 
                 ended = len(piece) < size
                 mono = piece[:, 0] if piece.shape[1] == 1 else piece.mean(axis=1)
                 if not np.isfinite(mono).all():
-                    raise AudioError(f"{path}: holds samples that are not numbers (NaN or infinite); repair or re-encode it")
+                    raise AudioError(
+                        f"{path}: holds samples that are not numbers (NaN or infinite); repair or re-encode it"
+                    )
                 if resampler is not None:
                     mono = resampler.resample_chunk(np.ascontiguousarray(mono), last=ended)
                 if len(mono):
@@ -85,9 +87,13 @@ def blocks(path: str | Path, seconds: float, sample_rate: int = SAMPLE_RATE) -> 
                     break
             # MP3 and Opus lengths are estimates; the lossless formats state theirs exactly.
             if got < expected and file.format in ("WAV", "FLAC", "AIFF"):
-                raise AudioError(f"{path}: cut short, {got} of {expected} samples could be read; fetch or record it again")
+                raise AudioError(
+                    f"{path}: cut short, {got} of {expected} samples could be read; fetch or record it again"
+                )
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: cannot be read as audio ({error.error_string}); is it damaged, or another kind of file?") from None
+        raise AudioError(
+            f"{path}: cannot be read as audio ({error.error_string}); is it damaged, or another kind of file?"
+        ) from None
 
 
 def write(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:

@@ -14,7 +14,8 @@ def pack(
         list[str] | None, typer.Option(help="A speaker to leave out, for validation; may be repeated.")
     ] = None,
     holdout: Annotated[
-        Path | None, typer.Option(help="A list of words, one a line, that must never be labelled (for zero-shot tests).")
+        Path | None,
+        typer.Option(help="A list of words, one a line, that must never be labelled (for zero-shot tests)."),
     ] = None,
     phrase_words: Annotated[int, typer.Option(min=1, help="The longest phrase to cut out, in words.")] = 4,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one a core.")] = 0,

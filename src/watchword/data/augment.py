@@ -34,7 +34,9 @@ class AugmentConfig(BaseModel):
 class Augmenter:
     """Distorts a crop; its length and the place of what is said stay. All randomness comes from the generator given."""
 
-    def __init__(self, config: AugmentConfig, noise: Sequence[np.ndarray] = (), babble: Sequence[np.ndarray] = ()) -> None:
+    def __init__(
+        self, config: AugmentConfig, noise: Sequence[np.ndarray] = (), babble: Sequence[np.ndarray] = ()
+    ) -> None:
         self.config, self.noise, self.babble = config, [n for n in noise if len(n) > SAMPLE_RATE], list(babble)
 
     def __call__(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -48,7 +50,10 @@ class Augmenter:
         if rng.random() < c.noise:
             audio = audio + _at_snr(self._noise(len(audio), rng), power, rng.uniform(*c.noise_snr_db))
         if self.babble and rng.random() < c.babble:
-            voices = [_stretch_of(self.babble, len(audio), rng) for _ in range(int(rng.integers(*c.babble_speakers, endpoint=True)))]
+            voices = [
+                _stretch_of(self.babble, len(audio), rng)
+                for _ in range(int(rng.integers(*c.babble_speakers, endpoint=True)))
+            ]
             audio = audio + _at_snr(np.sum(voices, axis=0), power, rng.uniform(*c.babble_snr_db))
         if rng.random() < c.telephone:
             audio = _band(audio, 300.0, 3400.0)

@@ -121,7 +121,15 @@ class BatchMaker:
         phonemes = np.zeros((len(said), max(map(len, said))), np.int64)
         for row, ids in enumerate(said):
             phonemes[row, : len(ids)] = ids
-        arrays = (audio, np.array(lengths), np.array(spans), np.array(labels), phonemes, np.array([len(s) for s in said]), phones)
+        arrays = (
+            audio,
+            np.array(lengths),
+            np.array(spans),
+            np.array(labels),
+            phonemes,
+            np.array([len(s) for s in said]),
+            phones,
+        )
         return Batch(*(torch.from_numpy(np.ascontiguousarray(a)) for a in arrays))
 
     def _crop(self, item: int, rng: np.random.Generator) -> _Crop:
@@ -139,7 +147,11 @@ class BatchMaker:
             inside = phones[(phones["start"] >= start) & (phones["end"] <= end)]
             spans = [(label, before, before + end - start)]
             spans += self._others(item, start, end, before - start, c.extra_spans // 2, rng)
-            crop = _Crop(audio, spans, _placed(inside, before - start, len(audio)) if len(phones) else _placed(phones, 0, len(audio)))
+            crop = _Crop(
+                audio,
+                spans,
+                _placed(inside, before - start, len(audio)) if len(phones) else _placed(phones, 0, len(audio)),
+            )
         else:
             first, last = max(0, start - before), min(len(samples), end + after)
             last = min(max(last, first + FRAME_SAMPLES), len(samples))
@@ -150,7 +162,9 @@ class BatchMaker:
         size = len(crop.audio)
         return crop._replace(spans=[(k, *self._jittered(s, e, size, rng)) for k, s, e in crop.spans])
 
-    def _others(self, item: int, first: int, last: int, shift: int, most: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
+    def _others(
+        self, item: int, first: int, last: int, shift: int, most: int, rng: np.random.Generator
+    ) -> list[tuple[int, int, int]]:
         """Up to `most` other items of the utterance that lie wholly in [first, last), by chance."""
         utterance = int(self.store.items[item]["utterance"])
         lo, hi = self._first[utterance], self._first[utterance + 1]
@@ -211,7 +225,9 @@ def _placed(phones: np.ndarray, shift: int, size: int) -> np.ndarray:
     """Phones as rows (id, start, end) in samples of a crop of `size`; the whole crop is unknown where there are none."""
     if not len(phones):
         return np.array([(-1, 0, size)], np.int64)
-    rows = np.column_stack([phones["id"], phones["start"], phones["end"]]).astype(np.int64) + np.array([0, shift, shift])
+    rows = np.column_stack([phones["id"], phones["start"], phones["end"]]).astype(np.int64) + np.array(
+        [0, shift, shift]
+    )
     rows[:, 1:] = rows[:, 1:].clip(0, size)
     return rows[rows[:, 2] > rows[:, 1]]
 

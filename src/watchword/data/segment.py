@@ -87,7 +87,9 @@ def _parse(line: str, path: Path, number: int) -> Segment:
     try:
         table = json.loads(line)
     except json.JSONDecodeError as error:
-        raise SegmentError(f"{where}: not JSON ({error.msg}); each line is one object such as {{\"audio\": …, \"text\": …}}") from None
+        raise SegmentError(
+            f'{where}: not JSON ({error.msg}); each line is one object such as {{"audio": …, "text": …}}'
+        ) from None
     if not isinstance(table, dict):
         raise SegmentError(f"{where}: not a JSON object")
     found = {key: next((table[a] for a in aliases if a in table), None) for key, aliases in _ALIASES.items()}
@@ -97,14 +99,29 @@ def _parse(line: str, path: Path, number: int) -> Segment:
     try:
         start = float(found["start_seconds"] or 0.0)
         end = found["end_seconds"]
-        end = start + float(table["duration"]) if end is None and "duration" in table else float(-1 if end is None else end)
-        words, phones = (tuple(Timed(str(t), float(s), float(e)) for t, s, e in table.get(k, ())) for k in ("words", "phones"))
+        end = (
+            start + float(table["duration"])
+            if end is None and "duration" in table
+            else float(-1 if end is None else end)
+        )
+        words, phones = (
+            tuple(Timed(str(t), float(s), float(e)) for t, s, e in table.get(k, ())) for k in ("words", "phones")
+        )
     except (TypeError, ValueError):
         raise SegmentError(f"{where}: times must be numbers in seconds (words as [text, start, end])") from None
     if 0 <= end <= start:
         raise SegmentError(f"{where}: ends at {end} s, before or where it starts ({start} s)")
-    rest = {key: str(table.get(key, default)) for key, default in (("speaker", ""), ("corpus", ""), ("split", "train"), ("licence", ""))}
+    rest = {
+        key: str(table.get(key, default))
+        for key, default in (("speaker", ""), ("corpus", ""), ("split", "train"), ("licence", ""))
+    }
     audio = str(found["audio"])
     return Segment(
-        audio if os.path.isabs(audio) else str(path.parent / audio), str(found["text"]), start, end, **rest, words=words, phones=phones
+        audio if os.path.isabs(audio) else str(path.parent / audio),
+        str(found["text"]),
+        start,
+        end,
+        **rest,
+        words=words,
+        phones=phones,
     )

@@ -19,7 +19,9 @@ from watchword.text.phonemes import encode
 from watchword.text.pronounce import default_pronouncer
 
 ITEM = np.dtype([("utterance", "u4"), ("start", "u4"), ("end", "u4"), ("label", "u4"), ("num_words", "u1")])
-UTTERANCE = np.dtype([("offset", "u8"), ("samples", "u4"), ("speaker", "u4"), ("corpus", "u2"), ("phone_offset", "u8"), ("phones", "u4")])
+UTTERANCE = np.dtype(
+    [("offset", "u8"), ("samples", "u4"), ("speaker", "u4"), ("corpus", "u2"), ("phone_offset", "u8"), ("phones", "u4")]
+)
 PHONE = np.dtype([("id", "u1"), ("start", "u4"), ("end", "u4")])
 PART_SEGMENTS = 500
 SHORTEST_SECONDS, LONGEST_SECONDS, LONGEST_GAP_SECONDS = 0.12, 2.5, 0.3
@@ -60,7 +62,9 @@ class Store:
         except (OSError, ValueError) as error:
             raise StoreError(f"{folder}: no whole store here ({error}); make one with `watchword pack`") from None
         if len(self._audio) != index["samples"]:
-            raise StoreError(f"{folder}: audio.bin has {len(self._audio)} samples, the index says {index['samples']}; pack again")
+            raise StoreError(
+                f"{folder}: audio.bin has {len(self._audio)} samples, the index says {index['samples']}; pack again"
+            )
         self.folder = folder
         self.texts: list[str] = index["texts"]
         self.phonemes = [np.array(ids, np.int64) for ids in index["phonemes"]]
@@ -104,7 +108,9 @@ def pack(
         jobs = [(part, str(aside / f"{_digest(part, config)}"), config) for part in parts]
         waiting = [job for job in jobs if not Path(job[1] + ".json").exists()]
         done = len(jobs) - len(waiting)
-        with multiprocessing.get_context("spawn").Pool(min(workers or os.cpu_count() or 1, max(1, len(waiting)))) as pool:
+        with multiprocessing.get_context("spawn").Pool(
+            min(workers or os.cpu_count() or 1, max(1, len(waiting)))
+        ) as pool:
             for failure in pool.imap(_pack_part, waiting):
                 if failure:
                     raise StoreError(failure)
@@ -208,8 +214,13 @@ def _cut(segment: Segment, samples: np.ndarray, first: int, config: PackConfig) 
         text = [piece for piece, _ in pieces]
         start, end = trim_silence(samples)
         if not config.holdout_words.intersection(text) and end - start <= LONGEST_SECONDS * SAMPLE_RATE:
-            items.append((start, end, " ".join(text), encode([p for _, said in pieces for p in said]), min(len(text), 255)))
-    phones = [(0 if p.text == "SIL" else encode([p.text])[0], place(p.start_seconds), place(p.end_seconds)) for p in segment.phones]
+            items.append(
+                (start, end, " ".join(text), encode([p for _, said in pieces for p in said]), min(len(text), 255))
+            )
+    phones = [
+        (0 if p.text == "SIL" else encode([p.text])[0], place(p.start_seconds), place(p.end_seconds))
+        for p in segment.phones
+    ]
     return {"samples": len(samples), "speaker": segment.speaker, "corpus": segment.corpus, "licence": segment.licence,
             "items": items, "phones": phones}  # fmt: skip
 
@@ -272,7 +283,9 @@ def _join(stems: Sequence[str], folder: Path) -> None:
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
-def _by_frequency(items: np.ndarray, texts: list[str], keys: list[tuple[int, ...]]) -> tuple[np.ndarray, list[str], list[list[int]]]:
+def _by_frequency(
+    items: np.ndarray, texts: list[str], keys: list[tuple[int, ...]]
+) -> tuple[np.ndarray, list[str], list[list[int]]]:
     """Renumbers labels so that the most frequent class is 0: a classifier over the first n classes has those that matter."""
     order = np.argsort(-np.bincount(items["label"], minlength=len(texts)), kind="stable")
     place = np.empty(len(order), np.uint32)

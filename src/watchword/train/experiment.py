@@ -103,7 +103,9 @@ class Experiment:
         state = load_checkpoint(resolve(path))["model"]
         missing, unexpected = self.model.load_state_dict(state, strict=False)
         if any(not key.startswith("frame_head") for key in [*missing, *unexpected]):
-            raise RecipeError(f"train.init_from: {path} holds another model ({', '.join([*missing, *unexpected][:3])} …)")
+            raise RecipeError(
+                f"train.init_from: {path} holds another model ({', '.join([*missing, *unexpected][:3])} …)"
+            )
 
 
 def embed_clips(model: KeywordModel, clips: list[np.ndarray]) -> np.ndarray:

@@ -27,7 +27,11 @@ def learning_rate_at(step: int, config: TrainConfig) -> float:
 
 
 def train(
-    experiment: Experiment, run: Path, *, report: Callable[[dict[str, Any]], None] | None = None, stop_at: int | None = None
+    experiment: Experiment,
+    run: Path,
+    *,
+    report: Callable[[dict[str, Any]], None] | None = None,
+    stop_at: int | None = None,
 ) -> bool:
     """Trains until the recipe's last step and returns True, or until interrupted (SIGINT, SIGTERM, `stop_at`) and returns
     False; either way the newest state is saved, and calling again goes on from it as if never stopped.
@@ -85,7 +89,9 @@ def train(
                 match = model(**batch.model_inputs())
             total, terms = objective(match)
             if not torch.isfinite(total):
-                raise FloatingPointError(f"step {step}: the loss is {float(total)} ({terms}); lower train.learning_rate")
+                raise FloatingPointError(
+                    f"step {step}: the loss is {float(total)} ({terms}); lower train.learning_rate"
+                )
             optimizer.zero_grad(set_to_none=True)
             total.backward()
             norm = torch.nn.utils.clip_grad_norm_(
@@ -147,7 +153,9 @@ def _state(experiment: Experiment) -> dict[str, Any]:
 
 def _restore(experiment: Experiment, state: dict[str, Any]) -> None:
     if state["labels"] != experiment.num_labels:
-        raise RecipeError(f"resume: the store has {experiment.num_labels} labels, the run was begun with {state['labels']}")
+        raise RecipeError(
+            f"resume: the store has {experiment.num_labels} labels, the run was begun with {state['labels']}"
+        )
     experiment.model.load_state_dict(state["model"])
     experiment.objective.load_state_dict(state["objective"])
     experiment.optimizer.load_state_dict(state["optimizer"])
