@@ -1,4 +1,4 @@
-"""Reading audio: any file to mono 16 kHz float samples, whole or in blocks, and the frame grid that everything shares."""
+"""Reading audio: any file to mono 16 kHz float samples, whole or in blocks, and the frame grid that all share."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def num_frames(num_samples: int) -> int:
 
 
 def span_frames(start_sample: int, end_sample: int, frames: int) -> tuple[int, int]:
-    """Returns the frames (first, last exclusive) whose centre, 160 i + 200, lies in [start, end): at least one, clipped.
+    """Gives the frames (first, last exclusive) whose centre, 160 i + 200, lies in [start, end): at least one, clipped.
 
     >>> span_frames(0, 16000, 98), span_frames(1600, 1601, 98)
     ((0, 98), (9, 10))

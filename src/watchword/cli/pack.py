@@ -20,7 +20,10 @@ def pack(
     phrase_words: Annotated[int, typer.Option(min=1, help="The longest phrase to cut out, in words.")] = 4,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one a core.")] = 0,
 ) -> None:
-    """Pack aligned manifests into a store. An interrupted call goes on where it stopped; the store appears whole or not at all."""
+    """Pack aligned manifests into a store.
+
+    An interrupted call goes on where it stopped; the store appears whole or not at all.
+    """
     from watchword.cli.progress import progress_bar
     from watchword.data.segment import SegmentError, read_segments
     from watchword.data.store import PackConfig, StoreError

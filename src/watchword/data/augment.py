@@ -11,7 +11,7 @@ from watchword.audio import SAMPLE_RATE, SUFFIXES, read
 
 
 class AugmentConfig(BaseModel):
-    """The probability of each distortion, and the ranges it is drawn from (uniformly). `enabled = false` switches all off."""
+    """Each distortion's probability and the range it is drawn from, uniformly; `enabled = false` switches all off."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

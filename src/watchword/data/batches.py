@@ -19,26 +19,27 @@ class BatchConfig(BaseModel):
     """How batches are drawn and cut; seconds throughout.
 
     `in_context = false` cuts exactly the word (the paper). With `in_context` a crop keeps `before` and `after` of what
-    really surrounds the word, or, for `silence_share` of them, the word alone is set in near-silence; up to `extra_spans`
-    other words and phrases that lie wholly in the crop are learned from as well. Crops are then joined into rows of about
-    the longest one's length, so that a batch holds little padding, and each row is distorted as one scene."""
+    really surrounds the word, or, for `silence_share` of them, the word alone is set in near-silence; up to
+    `extra_spans` other words and phrases that lie wholly in the crop are learned from as well. Crops are then joined
+    into rows of about the longest one's length, so that a batch holds little padding, and each row is distorted as one
+    scene."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    classes: int = Field(250, ge=2)
-    utterances_per_class: int = Field(2, ge=1)
-    repeated_share: float = Field(0.0, ge=0, le=1)
+    classes: int = Field(default=250, ge=2)
+    utterances_per_class: int = Field(default=2, ge=1)
+    repeated_share: float = Field(default=0.0, ge=0, le=1)
     in_context: bool = False
     before: tuple[float, float] = (0.1, 0.9)
     after: tuple[float, float] = (0.1, 0.5)
     silence_share: float = 0.5
-    extra_spans: int = Field(4, ge=0)
+    extra_spans: int = Field(default=4, ge=0)
     jitter: float = 0.0
     speed: tuple[float, float] = (1.0, 1.0)
 
 
 class Batch(NamedTuple):
-    """Crops [b, samples] with spans [n, 3] (crop, first frame, last frame exclusive) of labels [n] said as phonemes [n, p].
+    """Crops [b, samples] with spans [n, 3] (crop, first frame, last frame exclusive) of labels [n] and phonemes [n, p].
 
     `frame_phonemes` [b, frames] is -1 where unknown, 0 in silence."""
 
@@ -77,9 +78,13 @@ class ClassSampler:
         rest = self._classes if not repeated else np.setdiff1d(self._classes, drawn, assume_unique=True)
         drawn = np.concatenate([drawn, rng.choice(rest, wanted - repeated, replace=False)])
         items = [
-            rng.choice(self._items[label], self.config.utterances_per_class, replace=len(self._items[label]) < self.config.utterances_per_class)
+            rng.choice(
+                self._items[label],
+                self.config.utterances_per_class,
+                replace=len(self._items[label]) < self.config.utterances_per_class,
+            )
             for label in drawn
-        ]  # fmt: skip
+        ]
         return np.concatenate(items), rng
 
 
@@ -222,7 +227,7 @@ def _padded(audio: np.ndarray) -> np.ndarray:
 
 
 def _placed(phones: np.ndarray, shift: int, size: int) -> np.ndarray:
-    """Phones as rows (id, start, end) in samples of a crop of `size`; the whole crop is unknown where there are none."""
+    """Phones as rows (id, start, end) in samples of a crop of `size`; without any, the whole crop is unknown."""
     if not len(phones):
         return np.array([(-1, 0, size)], np.int64)
     rows = np.column_stack([phones["id"], phones["start"], phones["end"]]).astype(np.int64) + np.array(

@@ -33,7 +33,7 @@ class StoreError(ValueError):
 
 @dataclass(frozen=True)
 class PackConfig:
-    """What is cut out: words and phrases of up to `phrase_words`; text with any of `holdout_words` is never labelled."""
+    """What is cut out: words and phrases of up to `phrase_words`; text with a word of `holdout_words` is no label."""
 
     phrase_words: int = 4
     holdout_words: frozenset[str] = frozenset()
@@ -131,7 +131,10 @@ def pack(
 
 def _disk_error(error: OSError, out: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{out}: the disk is full; nothing was taken for whole; free some space and run the same command again to go on"
+        return (
+            f"{out}: the disk is full; nothing was taken for whole; "
+            "free some space and run the same command again to go on"
+        )
     return f"{out}: cannot be written ({error.strerror or error})"
 
 
@@ -278,7 +281,10 @@ def _join(stems: Sequence[str], folder: Path) -> None:
     index = {
         "samples": offset, "texts": texts, "phonemes": keys, "speakers": list(speakers),
         "corpora": list(corpora),
-        "sources": [{"corpus": c, "licence": li, "clips": int(n), "hours": round(h, 3)} for (c, li), (n, h) in sources.items()],
+        "sources": [
+            {"corpus": corpus, "licence": licence, "clips": int(clips), "hours": round(hours, 3)}
+            for (corpus, licence), (clips, hours) in sources.items()
+        ],
     }  # fmt: skip
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
@@ -286,7 +292,7 @@ def _join(stems: Sequence[str], folder: Path) -> None:
 def _by_frequency(
     items: np.ndarray, texts: list[str], keys: list[tuple[int, ...]]
 ) -> tuple[np.ndarray, list[str], list[list[int]]]:
-    """Renumbers labels so that the most frequent class is 0: a classifier over the first n classes has those that matter."""
+    """Renumbers labels, the most frequent class first, so that a classifier over the first n has those that matter."""
     order = np.argsort(-np.bincount(items["label"], minlength=len(texts)), kind="stable")
     place = np.empty(len(order), np.uint32)
     place[order] = np.arange(len(order), dtype=np.uint32)

@@ -13,8 +13,8 @@ from watchword.model.features import NUM_BINS
 class AcousticConfig(BaseModel):
     """Sizes of SPEC 2.1, variant C, and how far a frame may look.
 
-    `context = "utterance"` is the paper: mean normalisation and squeeze-excitation over the whole segment. `"local"` bounds
-    both to a window of the past and most convolutions too, so that frames are computed once over a stream."""
+    `context = "utterance"` is the paper: mean normalisation and squeeze-excitation over the whole segment. `"local"`
+    bounds both to a window of the past and most convolutions too, so that frames are computed once over a stream."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,7 +32,7 @@ class AcousticConfig(BaseModel):
 
 
 class AcousticEncoder(nn.Module):
-    """Log-mel to frame embeddings E_a (`forward`) and frame embeddings to one embedding (`pool`). Desplanques et al. 2020.
+    """Log-mel to frame embeddings E_a (`forward`), and those to one embedding (`pool`). Desplanques et al. 2020.
 
     Frames are [batch, frames, dim] outside and [batch, dim, frames] inside."""
 
@@ -69,7 +69,7 @@ class AcousticEncoder(nn.Module):
         self.prior_mean.copy_(mean)
 
     def forward(self, log_mel: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Turns log-mel [batch, frames, 40] into frame embeddings [batch, frames, dim]; frames past `lengths` are zero."""
+        """Turns log-mel [batch, frames, 40] into embeddings [batch, frames, dim]; frames past `lengths` are zero."""
         mask = None if lengths is None else frame_mask(lengths, log_mel.shape[1]).unsqueeze(1).to(log_mel.dtype)
         x = log_mel.transpose(1, 2)
         x = _masked(x - self._mean(x, mask), mask)
@@ -139,7 +139,7 @@ class Res2Block(nn.Module):
 
 
 class StatisticsPooling(nn.Module):
-    """CCSP: attention over frames per channel, told the utterance's own mean and deviation; weighted mean and deviation out.
+    """CCSP: attention over frames per channel, told the utterance's mean and deviation; weighted ones come out.
 
     W1 [x; μ; σ] is split into W_x x + W_ms [μ; σ], which is the same and lets many spans share W_x x."""
 
@@ -170,7 +170,8 @@ class StatisticsPooling(nn.Module):
         """BatchNorm over the frames that count: padding must not enter the statistics."""
         if not self.training:
             norm = self.norm
-            assert norm.running_mean is not None and norm.running_var is not None
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
             scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
             return hidden * scale + (norm.bias - norm.running_mean * scale)
         flat = self.norm(hidden[mask.squeeze(2)])
@@ -183,7 +184,7 @@ def frame_mask(lengths: Tensor, frames: int) -> Tensor:
 
 
 def window_sums(x: Tensor, window: int) -> tuple[Tensor, Tensor]:
-    """Sums x [b, c, frames] over the last `window` frames at each frame, this one included; also the counts [1, 1, frames].
+    """Sums x [b, c, frames] over the last `window` frames, each one included; also the counts [1, 1, frames].
 
     float32 always: a running sum in half precision loses everything."""
     sums = x.float().cumsum(dim=2)
@@ -197,7 +198,7 @@ def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _centred_convolutions(config: AcousticConfig, chained: int) -> list[int]:
-    """Chooses how many convolutions of each block look ahead, balanced, so that 2 + Σ k d stays within the look-ahead."""
+    """Chooses how many convolutions of each block look ahead, balanced: 2 + Σ k d stays within the look-ahead."""
     left = config.lookahead_frames - 2
     if left < 0:
         raise ValueError(f"model: lookahead_frames is {config.lookahead_frames}; the first convolution alone needs 2")

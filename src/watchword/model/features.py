@@ -34,7 +34,7 @@ def mel_bank() -> np.ndarray:
 class LogMel(nn.Module):
     """Waveform to log-mel energies.
 
-    Kaldi's filter bank with a povey window and the frame's mean removed; no dither, no pre-emphasis; samples in [-1, 1].
+    Kaldi's filter bank, povey window, the frame's mean removed; no dither, no pre-emphasis; samples in [-1, 1].
     Training uses the fast Fourier transform; the ONNX export writes the same as one convolution with fixed cosines and
     sines, since operator support for transforms differs between runtimes (a test holds the two equal)."""
 

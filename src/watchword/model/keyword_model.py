@@ -14,8 +14,10 @@ from watchword.text.phonemes import PHONEMES
 
 
 class ModelConfig(BaseModel):
-    """Both encoders and the matcher. `frame_head` adds a phoneme classifier on the frames, `mask_bins` and `mask_frames`
-    SpecAugment: both are used in training alone."""
+    """Both encoders and the matcher.
+
+    `frame_head` adds a phoneme classifier on the frames, `mask_bins` and `mask_frames` SpecAugment: both are used in
+    training alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,8 +59,9 @@ class KeywordModel(nn.Module):
         phoneme_lengths: Tensor,
         frame_phonemes: Tensor | None = None,
     ) -> Match:
-        """Encodes crops [crops, samples] once and pools `spans` [n, 3] (crop, first frame, last frame exclusive) of them,
-        beside their `phonemes` [n, tokens]; see Match for what comes out."""
+        """Encodes crops [crops, samples] once, pools `spans` of them and encodes their `phonemes` [n, tokens].
+
+        A span is (crop, first frame, last frame exclusive); see Match for what comes out."""
         frames, _ = self.frames(audio, audio_lengths)
         spoken, span_lengths = gather_spans(frames, spans)
         pooled = self.acoustic.pool(spoken, span_lengths)
@@ -88,7 +91,7 @@ class KeywordModel(nn.Module):
 
 
 def gather_spans(frames: Tensor, spans: Tensor) -> tuple[Tensor, Tensor]:
-    """Cuts spans [n, 3] out of frames [crops, t, dim]: returns [n, longest, dim], zero past each span's end, and lengths [n]."""
+    """Cuts spans [n, 3] out of frames [crops, t, dim]: [n, longest, dim], zero past each end, and lengths [n]."""
     lengths = spans[:, 2] - spans[:, 1]
     longest = int(lengths.max())
     offsets = torch.arange(longest, device=frames.device)[None]

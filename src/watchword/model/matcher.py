@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Match:
-    """A batch of n spans beside their texts. Phoneme rows are flattened once, in the same order for audio, text and labels."""
+    """n spans beside their texts. Phoneme rows are flattened once, in the same order for audio, text and labels."""
 
     audio: Tensor
     """Utterance embeddings of the spans, [n, dim]."""
@@ -50,7 +50,7 @@ class CrossAttention(nn.Module):
         )
 
     def forward(self, tokens: Tensor, frames: Tensor, frame_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Aligns frames [n, t, dim] to tokens [n, p, dim]: returns audio per token [n, p, dim] and the affinity [n, p, t]."""
+        """Aligns frames [n, t, dim] to tokens [n, p, dim]: audio per token [n, p, dim] and the affinity [n, p, t]."""
         scores = self.query(tokens) @ self.key(frames).transpose(1, 2) * self.scale
         affinity = torch.softmax(scores.masked_fill(~frame_mask[:, None], float("-inf")), dim=2)
         return affinity @ self.value(frames), affinity

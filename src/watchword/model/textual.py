@@ -39,7 +39,7 @@ class TextEncoder(nn.Module):
         self.output = nn.Linear(config.dim, config.dim)
 
     def forward(self, phonemes: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Encodes ids [n, tokens] (0 pads) to tokens [n, tokens, dim] and utterances [n, dim]; no lengths: no padding."""
+        """Encodes ids [n, tokens] to tokens [n, tokens, dim] and utterances [n, dim]; 0 pads; no lengths: unpadded."""
         embedded = self.embed(phonemes)
         if lengths is None:
             tokens = self.project(self.lstm(embedded)[0])

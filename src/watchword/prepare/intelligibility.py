@@ -6,17 +6,19 @@ import numpy as np
 
 # The recogniser's IPA on the left; ARPABET without stress on the right.
 _IPA = {
-    "ɑ": "AA", "æ": "AE", "ə": "AH", "ʌ": "AH", "ɔ": "AO", "aʊ": "AW", "aɪ": "AY", "b": "B", "tʃ": "CH", "d": "D", "ð": "DH",
-    "ɛ": "EH", "ɝ": "ER", "ɚ": "ER", "eɪ": "EY", "f": "F", "ɡ": "G", "g": "G", "h": "HH", "ɪ": "IH", "i": "IY", "dʒ": "JH",
-    "k": "K", "l": "L", "m": "M", "n": "N", "ŋ": "NG", "oʊ": "OW", "ɔɪ": "OY", "p": "P", "ɹ": "R", "r": "R", "s": "S",
-    "ʃ": "SH", "t": "T", "ɾ": "T", "θ": "TH", "ʊ": "UH", "u": "UW", "v": "V", "w": "W", "j": "Y", "z": "Z", "ʒ": "ZH",
+    "ɑ": "AA", "æ": "AE", "ə": "AH", "ʌ": "AH", "ɔ": "AO", "aʊ": "AW", "aɪ": "AY", "b": "B", "tʃ": "CH", "d": "D",
+    "ð": "DH", "ɛ": "EH", "ɝ": "ER", "ɚ": "ER", "eɪ": "EY", "f": "F", "ɡ": "G", "g": "G", "h": "HH", "ɪ": "IH",
+    "i": "IY", "dʒ": "JH", "k": "K", "l": "L", "m": "M", "n": "N", "ŋ": "NG", "oʊ": "OW", "ɔɪ": "OY", "p": "P",
+    "ɹ": "R", "r": "R", "s": "S", "ʃ": "SH", "t": "T", "ɾ": "T", "θ": "TH", "ʊ": "UH", "u": "UW", "v": "V", "w": "W",
+    "j": "Y", "z": "Z", "ʒ": "ZH",
 }  # fmt: skip
 _VOWELS = {"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"}
 
 
 def phoneme_error(expected: Sequence[str], heard: Sequence[str]) -> float:
-    """Computes the edit distance of two ARPABET sequences over the length of the first; one vowel for another costs a half,
-    since accents differ most there.
+    """Computes the edit distance of two ARPABET sequences over the length of the first.
+
+    One vowel for another costs a half, since accents differ most there.
 
     >>> phoneme_error(["Y", "EH1", "S"], ["Y", "AH", "S"])
     0.16666666666666666

@@ -114,7 +114,8 @@ def synthesize(
     """Speaks a plan's clips into `folder` (Ogg Opus, 16 kHz) and writes `segments.jsonl` there.
 
     Clips that exist are kept, so an interrupted call goes on where it stopped. Rejected clips are counted in
-    `rejected.jsonl`. Raises VoiceError where an engine or the recogniser is missing, or the folder holds another plan."""
+    `rejected.jsonl`. Raises VoiceError where an engine or the recogniser is missing, or the folder holds another
+    plan."""
     (folder / "parts").mkdir(parents=True, exist_ok=True)
     mark = folder / "plan.json"
     stated = json.dumps({**plan.__dict__, "texts": len(plan.texts), "clips": None}, sort_keys=True, default=str)
@@ -160,7 +161,10 @@ def finish(plan: SynthesisPlan, folder: Path) -> Path:
         folder / "segments.jsonl",
         [
             Segment(
-                audio=str(record["audio"]), text=str(record["text"]), start_seconds=0.0, end_seconds=float(str(record["seconds"])),
+                audio=str(record["audio"]),
+                text=str(record["text"]),
+                start_seconds=0.0,
+                end_seconds=float(str(record["seconds"])),
                 speaker=str(record["voice"]), corpus=f"{plan.corpus}:{record['engine']}", split="train",
                 licence=LICENCES[str(record["engine"])],
             )

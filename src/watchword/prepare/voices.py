@@ -11,12 +11,12 @@ import soundfile
 
 from watchword.text.pronounce import default_pronouncer
 
-# Kokoro was trained on these phoneme letters (one symbol for each diphthong); ARPABET without its stress digit on the left.
+# Kokoro was trained on these letters (one symbol for each diphthong); ARPABET without its stress digit on the left.
 _KOKORO_LETTERS = {
-    "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "W", "AY": "I", "B": "b", "CH": "ʧ", "D": "d", "DH": "ð", "EH": "ɛ",
-    "ER": "ɜɹ", "EY": "A", "F": "f", "G": "ɡ", "HH": "h", "IH": "ɪ", "IY": "i", "JH": "ʤ", "K": "k", "L": "l", "M": "m",
-    "N": "n", "NG": "ŋ", "OW": "O", "OY": "Y", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ", "T": "t", "TH": "θ", "UH": "ʊ",
-    "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
+    "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "W", "AY": "I", "B": "b", "CH": "ʧ", "D": "d", "DH": "ð",
+    "EH": "ɛ", "ER": "ɜɹ", "EY": "A", "F": "f", "G": "ɡ", "HH": "h", "IH": "ɪ", "IY": "i", "JH": "ʤ", "K": "k",
+    "L": "l", "M": "m", "N": "n", "NG": "ŋ", "OW": "O", "OY": "Y", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ", "T": "t",
+    "TH": "θ", "UH": "ʊ", "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
 }  # fmt: skip
 _FLITE_VOICES = ("slt", "awb", "rms", "kal16", "kal")
 _FESTIVAL_VOICES = ("cmu_us_slt_arctic_hts", "kal_diphone", "ked_diphone")
@@ -74,8 +74,10 @@ def _kokoro_model() -> bytes:
 
 
 def kokoro(voice_folder: str = "") -> Engine:
-    """Opens Kokoro-82M (int8, Apache-2.0) with the English voices of a folder of `*.bin` files (the `voices` folder of the
-    npm package kokoro-js); each rendering is a random convex mix of one to three voices at a random speed."""
+    """Opens Kokoro-82M (int8, Apache-2.0) with the English voices of a folder of `*.bin` files.
+
+    That is the `voices` folder of the npm package kokoro-js; each rendering is a random convex mix of one to three
+    voices at a random speed."""
     import onnxruntime
     from kokoro_onnx.config import DEFAULT_VOCAB
 
@@ -197,7 +199,7 @@ def festival(voice_folder: str = "") -> Engine:
 
 
 def espeak(voice_folder: str = "") -> Engine:
-    """Opens eSpeak NG: seven accents, many variants, random pitch and rate; robotic, so only a small share is advised."""
+    """Opens eSpeak NG: seven accents, many variants, random pitch and rate; robotic, so a small share is advised."""
 
     def speak(text: str, rng: np.random.Generator) -> Spoken:
         voice = str(rng.choice(_ESPEAK_ACCENTS)) + str(rng.choice(_ESPEAK_VARIANTS))

@@ -129,7 +129,7 @@ def _given(match: re.Match[str]) -> Spoken:
 
 
 def _combinations(spoken: Sequence[Spoken]) -> Iterator[Phonemes]:
-    """The ways to combine the words' pronunciations: all first ones, then one changed (in long words first), then two …"""
+    """The ways to combine words' pronunciations: all first ones, then one changed (in long words first), then two …"""
     changes = [(rank, place) for place, word in enumerate(spoken) for rank in range(1, len(word.pronunciations))]
     changes.sort(key=lambda change: (change[0], -len(spoken[change[1]].word)))
     for size in range(len(spoken) + 1):

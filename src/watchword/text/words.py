@@ -137,7 +137,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _money(token: str) -> str:
-    amount, *scales = re.findall(rf"{_NUMBER}|[a-z]+", token.lower())
+    amount, *scales = map(str, re.findall(rf"{_NUMBER}|[a-z]+", token.lower()))
     one, many, cent, cents = _CURRENCIES[token[0]]
     if not scales:
         return " ".join(numbers.money(amount, one, many, cent, cents))

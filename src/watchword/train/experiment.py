@@ -26,7 +26,7 @@ PRIOR_BATCHES = 8
 
 
 class Experiment:
-    """Model, losses, optimiser and data of a recipe. Building it seeds torch: the same recipe starts from the same weights."""
+    """Model, losses, optimiser and data of a recipe. Building it seeds torch: one recipe, one set of first weights."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe

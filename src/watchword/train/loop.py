@@ -17,8 +17,9 @@ from watchword.train.recipe import RecipeError, TrainConfig
 
 
 def learning_rate_at(step: int, config: TrainConfig) -> float:
-    """Returns the share of the learning rate at a step: linear warm-up, then halved every `halve_every` of training (the
-    paper: every 20 of 100 epochs) or a half cosine down to 2 %."""
+    """Gives the share of the learning rate at a step: linear warm-up, then a schedule.
+
+    Halved every `halve_every` of training (the paper: every 20 of 100 epochs), or a half cosine down to 2 %."""
     warm = min(1.0, (step + 1) / max(config.warmup_steps, 1))
     done = step / config.steps
     if config.schedule == "halving":
@@ -33,8 +34,10 @@ def train(
     report: Callable[[dict[str, Any]], None] | None = None,
     stop_at: int | None = None,
 ) -> bool:
-    """Trains until the recipe's last step and returns True, or until interrupted (SIGINT, SIGTERM, `stop_at`) and returns
-    False; either way the newest state is saved, and calling again goes on from it as if never stopped.
+    """Trains until the recipe's last step and returns True, or until interrupted and returns False.
+
+    SIGINT, SIGTERM and `stop_at` interrupt; either way the newest state is saved, and calling again goes on from it as
+    if never stopped.
 
     Each record (`step`, terms, `learning_rate`, `validation` …) goes to `log.jsonl` in the run and to `report`."""
     recipe = experiment.recipe
@@ -163,7 +166,7 @@ def _restore(experiment: Experiment, state: dict[str, Any]) -> None:
 
 
 def _essence(stated: str) -> dict[str, Any]:
-    """The part of a recipe that a resumed run may not change: all but how it is logged, saved, and spread over cores."""
+    """The part of a recipe that a resumed run may not change: all but how it is logged, saved and spread over cores."""
     table = json.loads(stated)
     for key in ("checkpoint_every", "validate_every", "log_every", "workers", "threads"):
         table.get("train", {}).pop(key, None)

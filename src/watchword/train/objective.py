@@ -1,4 +1,4 @@
-"""The objective of ADML: the weighted sum of its losses (Eq. 3) and the modality adversary (Eq. 5), each term by name."""
+"""The objective of ADML: the weighted sum of its losses (Eq. 3) and the adversary (Eq. 5), each term by name."""
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,8 @@ from watchword.train.recipe import ObjectiveConfig, Term, build_term
 class Objective(nn.Module):
     """Owns every loss and its parameters (SphereFace2's class matrix, AdaMS, the modality classifier).
 
-    `forward(match)` returns the total to minimise and each term's logged value (unweighted; pairwise terms without their
-    constant, so that the number means something)."""
+    `forward(match)` returns the total to minimise and each term's logged value (unweighted; pairwise terms without
+    their constant, so that the number means something)."""
 
     def __init__(self, config: ObjectiveConfig, num_labels: int, dim: int = 256) -> None:
         super().__init__()
@@ -79,8 +79,10 @@ class Objective(nn.Module):
 def parameter_groups(
     model: nn.Module, objective: Objective, learning_rate: float, weight_decay: float, bias_scale: float
 ) -> list[dict[str, object]]:
-    """Sorts parameters into optimiser groups (SPEC of AdaMS and SphereFace2): no decay on norms, biases and AdaMS; the
-    scalar SphereFace2 bias learns `bias_scale` times faster; `clip` says whether the group counts in gradient clipping."""
+    """Sorts parameters into optimiser groups: no decay on norms, biases and AdaMS.
+
+    The scalar SphereFace2 bias learns `bias_scale` times faster; `clip` says whether the group counts in gradient
+    clipping."""
     decayed, plain, adaptive, bias = [], [], [], []
     for name, parameter in model.named_parameters():
         (plain if parameter.ndim < 2 else decayed).append(parameter)

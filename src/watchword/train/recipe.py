@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -48,14 +48,14 @@ class ObjectiveConfig(Strict):
     phoneme: Term | None = None
     monotonic: Term | None = None
     keyword: Term | None = None
-    keyword_classes: int = Field(0, ge=0)
+    keyword_classes: int = Field(default=0, ge=0)
     adversary: Term | None = None
     adversary_levels: tuple[Literal["phoneme", "utterance"], ...] = ("phoneme", "utterance")
     frame: Term | None = None
 
 
 class DataConfig(Strict):
-    """Where the packed store, the noise and the validation speech are. Relative paths start at WATCHWORD_WORK, else here."""
+    """Where store, noise and validation speech are; relative paths start at WATCHWORD_WORK or the current folder."""
 
     store: str
     noise: str | None = None
@@ -68,20 +68,20 @@ class DataConfig(Strict):
 class TrainConfig(Strict):
     """How long, how fast, how often saved and validated."""
 
-    steps: int = Field(84_000, ge=1)
-    learning_rate: float = Field(1e-4, gt=0)
+    steps: int = Field(default=84_000, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0)
     schedule: Literal["halving", "cosine"] = "halving"
-    halve_every: float = Field(0.2, gt=0, le=1)
-    warmup_steps: int = Field(1000, ge=0)
+    halve_every: float = Field(default=0.2, gt=0, le=1)
+    warmup_steps: int = Field(default=1000, ge=0)
     weight_decay: float = 1e-5
     clip_norm: float = 5.0
     bias_learning_rate_scale: float = 100.0
     precision: Literal["float32", "bfloat16"] = "float32"
-    checkpoint_every: int = Field(500, ge=1)
-    validate_every: int = Field(1000, ge=1)
-    log_every: int = Field(10, ge=1)
-    workers: int = Field(0, ge=0)
-    threads: int = Field(0, ge=0)
+    checkpoint_every: int = Field(default=500, ge=1)
+    validate_every: int = Field(default=1000, ge=1)
+    log_every: int = Field(default=10, ge=1)
+    workers: int = Field(default=0, ge=0)
+    threads: int = Field(default=0, ge=0)
     init_from: str | None = None
 
 
@@ -121,7 +121,8 @@ def resolve(path: str) -> Path:
 def build_term(term: Term, registry: dict[str, type], family: str, **extra: Any) -> Any:
     """Builds the loss that a term names, checking its arguments against the constructor: the constructor is the schema.
 
-    `extra` holds what only the experiment knows (number of classes, widths); it is passed where the constructor asks."""
+    `extra` holds what only the experiment knows (number of classes, widths); it is passed where the constructor
+    asks."""
     if term.name not in registry:
         raise RecipeError(f"objective.{family}.name: {_unknown(term.name, list(registry))}")
     constructor = registry[term.name]
@@ -195,7 +196,11 @@ def _explain(error: ValidationError) -> str:
     fields = Recipe.model_fields
     for part in place[:-1]:
         annotation = fields[part].annotation
-        choices = [a for a in (annotation, *getattr(annotation, "__args__", ())) if hasattr(a, "model_fields")]
-        fields = choices[0].model_fields if choices else {}
+        choices = (annotation, *getattr(annotation, "__args__", ()))
+        fields = next((choice.model_fields for choice in choices if _is_model(choice)), {})
     where = ".".join(place[:-1]) or "recipe"
     return f"{where}: unknown key {_unknown(place[-1], list(fields))}"
+
+
+def _is_model(annotation: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
