@@ -1,0 +1,130 @@
+"""Bundles out of models: graphs, proof, lexicon, notice and card, written aside and renamed whole."""
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from watchword import __version__
+from watchword.bundle import ACOUSTIC_FILE, NOTICE_FILE, Bundle, BundleError, write_card
+from watchword.export.graphs import exportable, write_graphs
+from watchword.export.parity import ExportError, prove
+from watchword.model.features import NUM_BINS
+from watchword.model.keyword_model import KeywordModel
+from watchword.text import pronounce
+from watchword.text.phonemes import PHONEMES
+
+_TEXT_DATA = Path(pronounce.__file__).parent / "data"
+# A usual rate of speech, for models whose training data is unknown.
+SECONDS_PER_PHONEME = 0.08
+# What a clip of a local-context model is set in: as half of its training crops are.
+CLIP_BEFORE_SECONDS, CLIP_AFTER_SECONDS = 0.5, 0.3
+
+Finish = Callable[[KeywordModel, Path], Mapping[str, Any]]
+"""Given the exported model and the unfinished bundle's folder: writes more files, returns more of the card."""
+
+
+def export_model(
+    model: KeywordModel,
+    out: Path,
+    card: Mapping[str, Any] | None = None,
+    *,
+    force: bool = False,
+    finish: Finish | None = None,
+) -> Bundle:
+    """Exports a model into a new bundle at `out`, whole or not at all; `card` overrides what the card says by default.
+
+    The text encoder's weights are rounded to float16 (a cosine changes by less than 0.001). Raises ExportError where
+    onnxruntime does not equal torch, where `out` exists (with `force`: where it is no bundle), or the disk is full."""
+    model = exportable(model)
+    with _written_aside(out, force) as folder:
+        write_graphs(model, folder)
+        contents = {**default_card(model, out.name), **(card or {})}
+        contents["parity"] = prove(model, folder)
+        for name in (pronounce.LEXICON_FILE, pronounce.G2P_FILE):
+            shutil.copyfile(_TEXT_DATA / name, folder / name)
+        (folder / NOTICE_FILE).write_text(notice(contents["data"]), encoding="utf-8")
+        if finish:
+            contents |= finish(model, folder)
+        write_card(folder, contents)
+    return Bundle.load(out)
+
+
+def default_card(model: KeywordModel, name: str) -> dict[str, Any]:
+    """What a card says of any model: its sizes, how clips are presented to it, and typical values for the rest."""
+    acoustic = model.acoustic
+    local = acoustic.config.context == "local"
+    return {
+        "name": name,
+        "watchword": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": {
+            "context": acoustic.config.context,
+            "dim": acoustic.config.dim,
+            "bins": NUM_BINS,
+            "left_context_frames": acoustic.left_context_frames,
+            "lookahead_frames": acoustic.lookahead_frames,
+            "parameters": {
+                "acoustic": sum(weight.numel() for weight in acoustic.parameters()),
+                "textual": sum(weight.numel() for weight in model.textual.parameters()),
+            },
+        },
+        "clip": {
+            "before_seconds": CLIP_BEFORE_SECONDS if local else 0.0,
+            "after_seconds": CLIP_AFTER_SECONDS if local else 0.0,
+        },
+        "phonemes": list(PHONEMES),
+        "acoustic": {"file": ACOUSTIC_FILE},
+        "seconds_per_phoneme": SECONDS_PER_PHONEME,
+        "threshold": 0.5,
+        "recipe": {},
+        "training": {},
+        "data": [],
+        "metrics": {},
+        "limits": [],
+    }
+
+
+def notice(data: Sequence[Mapping[str, Any]]) -> str:
+    """The notice of a bundle: the licences of the speech that its weights learned from, then those of the text side."""
+    rows = [f"| {d['corpus']} | {d['licence'] or 'not stated'} | {d['clips']} | {d['hours']:.1f} |" for d in data]
+    weights = (
+        "\n".join(["| corpus | licence | clips | hours |", "|---|---|---|---|", *rows])
+        if rows
+        else "No data is recorded: the weights of this bundle were not trained, or elsewhere."
+    )
+    texts = (_TEXT_DATA / "NOTICE.md").read_text(encoding="utf-8").replace("# Where", "## Where", 1)
+    return f"# What this bundle was made from\n\n## Speech that reached the weights\n\n{weights}\n\n{texts}"
+
+
+@contextmanager
+def _written_aside(out: Path, force: bool) -> Iterator[Path]:
+    """Gives a folder beside `out` to write into; it takes the place of `out` at the end, or is removed on any error."""
+    if out.exists():
+        try:
+            Bundle.load(out, verify=False)
+        except BundleError:
+            if not out.is_dir() or any(out.iterdir()):
+                raise ExportError(f"{out}: exists and is no bundle; choose another folder") from None
+        else:
+            if not force:
+                raise ExportError(f"{out}: a bundle is here already; choose another folder, or replace it with --force")
+    aside, old = (out.with_name(f".{out.name}.{state}") for state in ("partial", "old"))
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        yield aside
+        if out.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            out.rename(old)
+        aside.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        why = "the disk is full; free some space" if full else f"cannot be written ({error.strerror or error})"
+        raise ExportError(f"{out}: {why}; nothing was exported") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,151 @@
+"""The four graphs of a bundle: features, acoustic, pooling and textual, from torch to ONNX."""
+
+import copy
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from watchword import __version__
+from watchword.audio import HOP_SAMPLES, SAMPLE_RATE
+from watchword.bundle import ACOUSTIC_FILE, FEATURES_FILE, POOLING_FILE, TEXTUAL_FILE
+from watchword.model.acoustic import AcousticEncoder
+from watchword.model.features import NUM_BINS
+from watchword.model.keyword_model import KeywordModel
+
+OPSET = 17
+# Smaller arrays than this stay float32: a Cast node costs more than it saves.
+_HALF_FROM = 1024
+# The traced exporter is deprecated, but the new one needs onnxscript; the others say what the parity proof rules out.
+_EXPECTED_WARNINGS = (
+    "You are using the legacy TorchScript-based ONNX export",
+    "The feature will be removed",
+    "Constant folding - Only steps=1",
+    "Converting a tensor to a Python boolean",
+    "Exporting a model to ONNX with a batch_size other than 1",
+)
+
+
+class _Frames(nn.Module):
+    def __init__(self, acoustic: AcousticEncoder) -> None:
+        super().__init__()
+        self.acoustic = acoustic
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        return self.acoustic(log_mel)
+
+
+class _Pool(_Frames):
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
+        return self.acoustic.pool(frames, lengths)
+
+
+def exportable(model: KeywordModel) -> KeywordModel:
+    """Copies a model as it is exported: for evaluation, in float32, its text encoder's weights rounded to float16."""
+    model = copy.deepcopy(model).float().eval()
+    with torch.no_grad():
+        for weight in model.textual.parameters():
+            weight.copy_(weight.half().float())
+    return model
+
+
+def write_graphs(model: KeywordModel, folder: Path) -> None:
+    """Writes the four ONNX files of an `exportable` model into a folder."""
+    dim = model.config.acoustic.dim
+    # Examples of odd sizes, unlike any width, so that a size wrongly taken for a constant shows.
+    _write(
+        model.features,
+        {"audio": torch.zeros(2, 400 + 52 * HOP_SAMPLES)},
+        {"log_mel": ("batch", "frames")},
+        folder / FEATURES_FILE,
+        {"audio": ("batch", "samples")},
+    )
+    _write(
+        _Frames(model.acoustic),
+        {"log_mel": torch.zeros(2, 53, NUM_BINS)},
+        {"frames": ("batch", "frames")},
+        folder / ACOUSTIC_FILE,
+        {"log_mel": ("batch", "frames")},
+    )
+    _write(
+        _Pool(model.acoustic),
+        {"frames": torch.zeros(3, 53, dim), "lengths": torch.tensor([53, 20, 1])},
+        {"embedding": ("spans",)},
+        folder / POOLING_FILE,
+        {"frames": ("spans", "frames"), "lengths": ("spans",)},
+    )
+    _write(
+        model.textual,
+        {"phonemes": torch.full((1, 7), 2)},
+        {"tokens": (None, "phonemes"), "embedding": ()},
+        folder / TEXTUAL_FILE,
+        {"phonemes": (None, "phonemes")},
+    )
+    store_as_float16(folder / TEXTUAL_FILE)
+
+
+def store_as_float16(path: Path) -> None:
+    """Stores the large weights of a graph as float16, each with a node that casts it back: half the size.
+
+    Nothing is lost where the weights were float16 numbers to begin with. The runtime folds the casts when it loads."""
+    model = onnx.load(path)
+    casts = []
+    for weight in list(model.graph.initializer):
+        if weight.data_type != TensorProto.FLOAT or numpy_helper.to_array(weight).size < _HALF_FROM:
+            continue
+        name = f"{weight.name}.float16"
+        casts.append(helper.make_node("Cast", [name], [weight.name], name=f"{name}.cast", to=TensorProto.FLOAT))
+        half = numpy_helper.from_array(numpy_helper.to_array(weight).astype("float16"), name)
+        model.graph.initializer.remove(weight)
+        model.graph.initializer.append(half)
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*casts, *nodes])
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def describe(path: Path) -> None:
+    """Writes into a graph which Watchword made it, and for what sample rate."""
+    model = onnx.load(path)
+    model.producer_name, model.producer_version = "watchword", __version__
+    helper.set_model_props(
+        model,
+        {"watchword": __version__, "graph": path.name, "sample_rate": str(SAMPLE_RATE), "hop_samples": str(HOP_SAMPLES)},
+    )
+    onnx.save(model, path)
+
+
+Axes = Mapping[str, Sequence[str | None]]
+
+
+def _write(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Axes, path: Path, axes: Axes) -> None:
+    named = {
+        name: {place: axis for place, axis in enumerate(names) if axis} for name, names in {**axes, **outputs}.items()
+    }
+    with _quiet(), torch.no_grad():
+        torch.onnx.export(
+            # torch puts a module back into the mode of its outermost layer: that must be evaluation too.
+            module.eval(),
+            tuple(inputs.values()),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes=named,
+        )
+    describe(path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        for message in _EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        yield
