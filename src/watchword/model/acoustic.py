@@ -186,8 +186,9 @@ def frame_mask(lengths: Tensor, frames: int) -> Tensor:
 def window_sums(x: Tensor, window: int) -> tuple[Tensor, Tensor]:
     """Sums x [b, c, frames] over the last `window` frames, each one included; also the counts [1, 1, frames].
 
-    float32 always: a running sum in half precision loses everything."""
-    sums = x.float().cumsum(dim=2)
+    float32 always: a running sum in half precision loses everything. torch adds up float32 in float64; onnxruntime does
+    not, and would drift over half a minute of silence, so the exported graph says it."""
+    sums = (x.double() if torch.onnx.is_in_onnx_export() else x.float()).cumsum(dim=2)
     sums = sums - functional.pad(sums, (window, 0))[:, :, : sums.shape[2]]
     counts = torch.ones_like(x[:1, :1], dtype=torch.float32).cumsum(dim=2).clamp_max(float(window))
     return sums.to(x.dtype), counts.to(x.dtype)
