@@ -32,8 +32,11 @@ class Experiment:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
         self.store = Store(resolve(recipe.data.store))
+        self.notes: list[str] = []
         noise_folder = recipe.data.noise
         noise = load_noise(resolve(noise_folder)) if noise_folder else []
+        if noise_folder and not noise and recipe.augment.enabled:
+            self.notes.append(f"data.noise: no recordings in {resolve(noise_folder)}; all noise will be synthetic")
         babble = [self.store.audio(u) for u in range(0, len(self.store.utterances), 37)]
         self.maker = BatchMaker(self.store, Augmenter(recipe.augment, noise, babble), recipe.batch, recipe.seed)
         self.num_labels = len(self.store.texts)

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from watchword.train.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
+from watchword.train.checkpoint import newest_checkpoint, newest_whole_checkpoint, save_checkpoint, write_whole
 from watchword.train.experiment import Experiment
-from watchword.train.recipe import RecipeError, TrainConfig
+from watchword.train.precision import uses_bfloat16
+from watchword.train.recipe import Recipe, RecipeError, TrainConfig, same_experiment
 
 
 def learning_rate_at(step: int, config: TrainConfig) -> float:
@@ -39,26 +40,25 @@ def train(
     SIGINT, SIGTERM and `stop_at` interrupt; either way the newest state is saved, and calling again goes on from it as
     if never stopped.
 
-    Each record (`step`, terms, `learning_rate`, `validation` …) goes to `log.jsonl` in the run and to `report`."""
+    Each record (`step`, terms, `learning_rate`, `validation`, `note` …) goes to `log.jsonl` in the run and to `report`.
+    Raises RecipeError where `run` holds another experiment, CheckpointError where no checkpoint can be read or the next
+    cannot be written, FloatingPointError where the loss stops being a number."""
     recipe = experiment.recipe
     config = recipe.train
-    run.mkdir(parents=True, exist_ok=True)
-    stated = recipe.model_dump_json(indent=1)
-    mark = run / "recipe.json"
-    if mark.exists() and _essence(mark.read_text()) != _essence(stated):
-        raise RecipeError(f"{run}: holds a run of another recipe; choose another --run folder or remove it")
+    claim(run, recipe)
     if config.threads:
         torch.set_num_threads(config.threads)
     model, objective, optimizer = experiment.model, experiment.objective, experiment.optimizer
-    start, spent = 0, {"wall_seconds": 0.0, "cpu_seconds": 0.0}
-    newest = newest_checkpoint(run)
-    if newest is not None:
-        state = load_checkpoint(newest)
+    bfloat16 = uses_bfloat16(config.precision)
+    start, spent, notes = 0, {"wall_seconds": 0.0, "cpu_seconds": 0.0}, list(experiment.notes)
+    state, damaged = newest_whole_checkpoint(run)
+    if state is not None:
         start, spent = int(state["step"]), dict(state["spent"])
         _restore(experiment, state)
+        notes += [f"{path}: damaged, so set aside as {path.name}.damaged" for path in damaged]
+        notes.append(f"going on from step {start}")
     else:
         torch.manual_seed(recipe.seed)
-    mark.write_text(stated)
     began, cpu_began = time.monotonic(), _cpu_seconds()
 
     def now_spent() -> dict[str, float]:
@@ -77,18 +77,29 @@ def train(
             report(record)
 
     _cut_log(run / "log.jsonl", start)
+    for note in notes:
+        tell({"step": start, "note": note})
     stop = _StopSignal()
     with stop:
         last = min(config.steps, stop_at or config.steps)
         batches = experiment.batches(start)
+        if state is not None:
+            # PyTorch's DataLoader draws a number as it starts, which a run that was not stopped draws but once.
+            torch.set_rng_state(state["random"])
         for step in range(start, last):
-            batch = next(batches)
+            try:
+                batch = next(batches)
+            except RuntimeError:
+                if not stop.asked:
+                    raise
+                save(step)  # the signal reached the processes that make batches, too
+                return False
             share = learning_rate_at(step, config)
             for group, base in zip(optimizer.param_groups, experiment.learning_rates, strict=True):
                 group["lr"] = base * share
             objective.set_progress(step / config.steps)
             model.train()
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
+            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
                 match = model(**batch.model_inputs())
             total, terms = objective(match)
             if not torch.isfinite(total):
@@ -113,11 +124,26 @@ def train(
                 metrics = experiment.validate()
                 if metrics:
                     tell({"step": done, "validation": metrics})
-            if done % config.checkpoint_every == 0 or done == last or stop.asked:
+            stopping = stop.asked
+            if done % config.checkpoint_every == 0 or done == last or stopping:
                 save(done)
-            if stop.asked:
+            if stopping:
                 return False
     return last == config.steps
+
+
+def claim(run: Path, recipe: Recipe) -> None:
+    """Makes `run` the folder of a recipe, stated in its `recipe.json`; raises RecipeError where another has checkpoints
+    there."""
+    mark = run / "recipe.json"
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        stated = recipe.model_dump_json(indent=1)
+        if newest_checkpoint(run) and mark.exists() and not same_experiment(mark.read_text(), stated):
+            raise RecipeError(f"{run}: holds a run of another recipe; choose another --run folder or remove it")
+        write_whole(mark, stated)
+    except OSError as error:
+        raise RecipeError(f"{run}: cannot be a run's folder ({error.strerror or error})") from None
 
 
 class _StopSignal:
@@ -165,14 +191,6 @@ def _restore(experiment: Experiment, state: dict[str, Any]) -> None:
     torch.set_rng_state(state["random"])
 
 
-def _essence(stated: str) -> dict[str, Any]:
-    """The part of a recipe that a resumed run may not change: all but how it is logged, saved and spread over cores."""
-    table = json.loads(stated)
-    for key in ("checkpoint_every", "validate_every", "log_every", "workers", "threads"):
-        table.get("train", {}).pop(key, None)
-    return table
-
-
 def _cut_log(path: Path, start: int) -> None:
     """Drops log lines past the step that is resumed from, so that each step is logged once."""
     if not path.exists():
@@ -185,7 +203,7 @@ def _cut_log(path: Path, start: int) -> None:
             continue
         if record.get("step", 0) <= start:
             kept.append(line)
-    path.write_text("".join(line + "\n" for line in kept))
+    write_whole(path, "".join(line + "\n" for line in kept))
 
 
 def _cpu_seconds() -> float:

@@ -54,10 +54,25 @@ class ObjectiveConfig(Strict):
     frame: Term | None = None
 
 
+class SynthesisConfig(Strict):
+    """What is spoken by offline voices and packed where the store does not exist yet.
+
+    `texts` is a list, or a file with one text a line; `engines` gives each voice engine's share of the clips; `voices`
+    is the folder of voices that an engine may need; a clip whose phoneme error is above `reject_above` is dropped."""
+
+    texts: tuple[str, ...] | str
+    clips: int = Field(ge=1)
+    engines: dict[str, float]
+    seed: int = 1
+    voices: str = ""
+    reject_above: float | None = None
+
+
 class DataConfig(Strict):
     """Where store, noise and validation speech are; relative paths start at WATCHWORD_WORK or the current folder."""
 
     store: str
+    synthesis: SynthesisConfig | None = None
     noise: str | None = None
     validation: str | None = None
     validation_split: str = "validation"
@@ -76,7 +91,7 @@ class TrainConfig(Strict):
     weight_decay: float = 1e-5
     clip_norm: float = 5.0
     bias_learning_rate_scale: float = 100.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
     checkpoint_every: int = Field(default=500, ge=1)
     validate_every: int = Field(default=1000, ge=1)
     log_every: int = Field(default=10, ge=1)
@@ -111,6 +126,23 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: {_explain(error)}") from None
 
 
+def same_experiment(stated: str, other: str) -> bool:
+    """Whether two recipes in JSON are one experiment: alike in all but how it is logged, saved, and spread over cores.
+
+    Keys that one lacks count at their defaults, so that a run outlives a Watchword that knows more keys."""
+
+    def essence(text: str) -> dict[str, Any]:
+        table = Recipe.model_validate_json(text).model_dump(mode="json")
+        for key in ("checkpoint_every", "validate_every", "log_every", "workers", "threads"):
+            table["train"].pop(key)
+        return table
+
+    try:
+        return essence(stated) == essence(other)
+    except ValidationError:
+        return False
+
+
 def resolve(path: str) -> Path:
     """Resolves a data path of a recipe: absolute, or below the folder that the setting WATCHWORD_WORK names, else the
     current one. `$WATCHWORD_DATA` and other variables are expanded."""
@@ -130,7 +162,10 @@ def build_term(term: Term, registry: dict[str, type], family: str, **extra: Any)
     for key in term.arguments():
         if key not in known:
             raise RecipeError(f"objective.{family}: unknown key {_unknown(key, list(known))}")
-    return constructor(**{key: value for key, value in extra.items() if key in known}, **term.arguments())
+    try:
+        return constructor(**{key: value for key, value in extra.items() if key in known}, **term.arguments())
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"objective.{family}: {error}") from None
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -149,11 +184,12 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Lays one table over another. A loss with another name replaces the whole term; `false` switches a term off."""
+    """Lays one table over another. A loss with another name replaces the whole term; `false` switches a table or a path
+    off."""
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
-        if value is False and isinstance(old, dict):
+        if value is False and isinstance(old, dict | str):
             merged.pop(key)
         elif (
             isinstance(value, dict) and isinstance(old, dict) and value.get("name", old.get("name")) == old.get("name")
@@ -177,7 +213,7 @@ def _override(table: dict[str, Any], override: str) -> None:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
             raise RecipeError(f"override {override!r}: {parent!r} is a value, not a table")
-    if value is False and isinstance(table.get(last), dict):
+    if value is False and isinstance(table.get(last), dict | str):
         table.pop(last)
     else:
         table[last] = value
