@@ -46,7 +46,7 @@ _UNITS = {
     "v": "volts",
 }  # fmt: skip
 _ONE_UNIT = {"feet": "foot", "inches": "inch"}
-_ELISIONS = ("'til", "'tis", "'twas", "'em", "'cause", "'bout", "'round")
+_ELISIONS = ("'til", "'tis", "'twas", "'em", "'cause", "'bout", "'round", "'n")
 _LETTERS = {
     "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D",
     "ð": "th", "þ": "th", "Þ": "Th", "ı": "i", "½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3",
@@ -214,6 +214,8 @@ def _word(word: str, before: str, after: str) -> str:
         return _TITLES[low]
     if pointed and low in _POINTED:
         return _POINTED[low]
+    if word.isupper() and len(word) < 4 and (before.endswith("&") or re.match("&[A-Z]", after)):  # AT&T, R&D
+        return " ".join(spell(word))
     if word == "US" and (before.strip() or after.strip()):  # alone it may be a shouted "us"
         return "u s"
     if low in ("c", "f") and before.rstrip().endswith("°"):
@@ -239,6 +241,4 @@ def _recased(word: str) -> list[str]:
 
 def _trim(word: str) -> str:
     """Drops quotation marks around a word but keeps the apostrophes that belong to it ('til, rock 'n' roll)."""
-    if word == "'n'":
-        return "'n"
     return word.rstrip("'") if word.rstrip("'") in _ELISIONS else word.strip("'")
