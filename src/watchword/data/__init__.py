@@ -1,1 +1,1 @@
-"""data."""
+"""Data: segments and their manifests, the packed store, augmentation, batches."""

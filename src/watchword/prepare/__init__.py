@@ -1,1 +1,1 @@
-"""prepare."""
+"""Preparation: corpora read, speech synthesised and aligned, all as segments."""

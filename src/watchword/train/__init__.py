@@ -1,1 +1,1 @@
-"""train."""
+"""Training: recipes, the objective, the loop, checkpoints and exact resume."""
