@@ -91,14 +91,27 @@ def blocks(path: str | Path, seconds: float, sample_rate: int = SAMPLE_RATE) -> 
                     f"{path}: cut short, {got} of {expected} samples could be read; fetch or record it again"
                 )
     except soundfile.LibsndfileError as error:
-        raise AudioError(
-            f"{path}: cannot be read as audio ({error.error_string}); is it damaged, or another kind of file?"
-        ) from None
+        raise _unreadable(path, error) from None
+
+
+def duration(path: str | Path) -> float:
+    """How long a file is, in seconds; of MP3, an estimate. Raises AudioError as `read` does."""
+    path = Path(path)
+    _check(path)
+    try:
+        return float(soundfile.info(path).duration)
+    except soundfile.LibsndfileError as error:
+        raise _unreadable(path, error) from None
 
 
 def write(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
     """Writes mono samples as 16-bit WAV or FLAC, by the suffix."""
     soundfile.write(path, samples, sample_rate, subtype="PCM_16")
+
+
+def _unreadable(path: Path, error: soundfile.LibsndfileError) -> AudioError:
+    why = error.error_string.rstrip(".")
+    return AudioError(f"{path}: cannot be read as audio ({why}); is it damaged, or another kind of file?")
 
 
 def _check(path: Path) -> None:

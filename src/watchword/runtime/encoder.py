@@ -1,0 +1,129 @@
+"""A bundle's networks: audio to frames, frames to embeddings of spans, phonemes to embeddings of keywords."""
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE, num_frames
+from watchword.bundle import FEATURES_FILE, POOLING_FILE, TEXTUAL_FILE, Bundle, BundleError
+from watchword.text.phonemes import PHONEMES, encode
+from watchword.text.pronounce import Pronouncer
+
+# Spans pooled in one call: the network needs about six times this for what lies between.
+_POOLED_BYTES = 8 << 20
+_KNOWN_TEXTS = 100_000
+
+
+class Encoder:
+    """The networks of a bundle, each opened when first needed; many threads may share one.
+
+    `threads` is what onnxruntime may use within one call."""
+
+    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+        self.bundle, self.threads = bundle, threads
+        self.pronouncer = Pronouncer(bundle.path)
+        if tuple(bundle.card.get("phonemes", PHONEMES)) != PHONEMES:
+            raise BundleError(f"{bundle.path}: made for other phonemes than this Watchword's; export the bundle again")
+        self.text_variants = lru_cache(_KNOWN_TEXTS)(self._text_variants)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether frames can be computed once over a recording, however spans are then laid over it."""
+        return self.bundle.context == "local"
+
+    @property
+    def width(self) -> int:
+        """How wide a row is."""
+        return self.bundle.dim if self.is_local else int(self.bundle.card["model"]["bins"])
+
+    def rows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What spans are cut from, [frames, width], of audio [samples]: frame embeddings where the context is local,
+        else log-mel, whose spans go through the whole network by themselves."""
+        log_mel = _run(self._features, "log_mel", audio=audio[None])
+        return (_run(self._acoustic, "frames", log_mel=log_mel) if self.is_local else log_mel)[0]
+
+    def embed_spans(self, rows: NDArray[np.float32], starts: NDArray[np.integer], length: int) -> NDArray[np.float32]:
+        """Embeds the spans rows[start : start + length]: unit vectors [starts, dim]."""
+        windows = np.lib.stride_tricks.sliding_window_view(rows, length, axis=0).transpose(0, 2, 1)
+        at_once = max(1, _POOLED_BYTES // (4 * length * self.bundle.dim))
+        pieces = [self._embed(windows[starts[i : i + at_once]]) for i in range(0, len(starts), at_once)]
+        return np.concatenate(pieces) if pieces else np.empty((0, self.bundle.dim), np.float32)
+
+    def embed_clip(self, clip: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embeds a clip [samples] as a whole, set in the silence that the card states: a unit vector [dim]."""
+        length = num_frames(max(len(clip), FRAME_SAMPLES))
+        before, after = self.silence_samples
+        rows = self.rows(np.pad(clip, (before, max(0, FRAME_SAMPLES - len(clip)) + after)))
+        return self.embed_spans(rows, np.array([self.silence_frames]), length)[0]
+
+    @cached_property
+    def silence_samples(self) -> tuple[int, int]:
+        """The silence in which clips and recordings are set, before and after, in whole hops; none where the context is
+        the utterance."""
+        if not self.is_local:
+            return 0, 0
+        before, after = (
+            round(seconds * SAMPLE_RATE / HOP_SAMPLES) * HOP_SAMPLES for seconds in self.bundle.clip_silence_seconds
+        )
+        return before, after
+
+    @property
+    def silence_frames(self) -> int:
+        """How many frames begin in the silence before a recording."""
+        return self.silence_samples[0] // HOP_SAMPLES
+
+    def _text_variants(self, text: str) -> tuple[tuple[int, ...], NDArray[np.float32]]:
+        """The pronunciations of a text: their numbers of phonemes, and unit vectors [pronunciations, dim].
+
+        Raises TextError or PhonemeError for a text that cannot be spoken."""
+        variants = self.pronouncer.variants(text)
+        rows = np.concatenate([self._embed_phonemes(variant) for variant in variants])
+        rows.setflags(write=False)
+        return tuple(map(len, variants)), rows
+
+    def _embed_phonemes(self, phonemes: Sequence[str]) -> NDArray[np.float32]:
+        return _unit(_run(self._textual, "embedding", phonemes=np.array([encode(phonemes)], np.int64)))
+
+    def _embed(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        windows = np.ascontiguousarray(windows)
+        frames = windows if self.is_local else _run(self._acoustic, "frames", log_mel=windows)
+        lengths = np.full(len(frames), frames.shape[1], np.int64)
+        return _unit(_run(self._pooling, "embedding", frames=frames, lengths=lengths))
+
+    @cached_property
+    def _features(self) -> onnxruntime.InferenceSession:
+        return self._open(FEATURES_FILE)
+
+    @cached_property
+    def _acoustic(self) -> onnxruntime.InferenceSession:
+        return self._open(self.bundle.acoustic_file)
+
+    @cached_property
+    def _pooling(self) -> onnxruntime.InferenceSession:
+        return self._open(POOLING_FILE)
+
+    @cached_property
+    def _textual(self) -> onnxruntime.InferenceSession:
+        return self._open(TEXTUAL_FILE)
+
+    def _open(self, name: str) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
+        options.log_severity_level = 3
+        path = self.bundle.path / name
+        try:
+            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors share no class but this
+            why = str(error).splitlines()[0][:120]
+            raise BundleError(f"{path}: onnxruntime cannot open it ({why}); export the bundle again") from None
+
+
+def _run(session: onnxruntime.InferenceSession, output: str, **inputs: NDArray) -> NDArray[np.float32]:
+    return np.asarray(session.run([output], inputs)[0])
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

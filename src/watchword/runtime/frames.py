@@ -1,0 +1,41 @@
+"""The frames of a recording that arrives piece by piece: the same as if it had been there whole."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchword.audio import HOP_SAMPLES, num_frames
+from watchword.runtime.encoder import Encoder
+
+
+class FrameStream:
+    """Turns audio of one recording, fed in order, into the rows that spans are cut from.
+
+    The recording is set in the silence that clips are set in, so that words at its very start and end are found;
+    frame 0 is the first of that silence. A piece is computed with the `left_context_frames` before it, and its last
+    `lookahead_frames` only when what follows them is known."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        before, self._after = encoder.silence_samples
+        bundle = encoder.bundle
+        self._left, self._lookahead = (
+            (bundle.left_context_frames, bundle.lookahead_frames) if encoder.is_local else (0, 0)
+        )
+        self._audio = np.zeros(before, np.float32)
+        self._first = 0  # the frame at which the kept audio starts
+        self._given = 0  # frames given out so far
+
+    def feed(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
+        """Takes samples at 16 kHz and returns the frames [new, width] that are now certain; all of them if `last`."""
+        after = np.zeros(self._after if last else 0, np.float32)
+        self._audio = np.concatenate([self._audio, samples, after])
+        frames = num_frames(len(self._audio))
+        known = self._first + frames - (0 if last else self._lookahead)
+        if known <= self._given:
+            return np.empty((0, self._encoder.width), np.float32)
+        rows = self._encoder.rows(self._audio)[self._given - self._first : known - self._first]
+        self._given = known
+        dropped = max(0, known - self._left - self._first)
+        self._audio = self._audio[dropped * HOP_SAMPLES :].copy()
+        self._first += dropped
+        return rows

@@ -1,0 +1,95 @@
+"""Candidate spans: how long a keyword may last, and where in a recording it is looked for."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE
+from watchword.bundle import BundleError
+
+FRAMES_PER_SECOND = SAMPLE_RATE // HOP_SAMPLES
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """How a recording is searched. A bundle's card may set any of these under "scan"."""
+
+    factors: tuple[float, ...] = (0.6, 0.75, 0.9, 1.1, 1.35)
+    """Lengths to try, as parts of the keyword's usual length (its phonemes times the card's seconds_per_phoneme)."""
+    hop_seconds: float = 0.05
+    """Time between the ends of two candidate spans."""
+    length_ratio: float = 1.1
+    """Lengths are rounded to powers of this, so that keywords share spans and many cost little more than one."""
+    shortest_seconds: float = 0.15
+    """No span is shorter."""
+    longest_seconds: float = 4.0
+    """No span is longer."""
+    smoothing_steps: int = 1
+    """Scores are averaged over this many neighbouring span ends (odd; 1: not at all)."""
+    overlap: float = 0.25
+    """Two detections of one keyword overlap at most by this part of the shorter one."""
+    refractory_seconds: float = 0.3
+    """Two detections of one keyword end at least this far apart."""
+    block_seconds: float = 20.0
+    """Audio is worked through in pieces of this length. It changes memory and speed, never detections."""
+
+    def __post_init__(self) -> None:
+        if not self.factors or min(self.factors) <= 0:
+            raise ValueError(f"scan: factors are {self.factors}; give at least one, all above 0")
+        if self.length_ratio <= 1:
+            raise ValueError(f"scan: length_ratio is {self.length_ratio}; it must be above 1")
+        if self.smoothing_steps < 1 or self.smoothing_steps % 2 == 0:
+            raise ValueError(f"scan: smoothing_steps is {self.smoothing_steps}; it must be odd")
+        if min(self.hop_seconds, self.shortest_seconds, self.block_seconds) <= 0:
+            raise ValueError("scan: hop_seconds, shortest_seconds and block_seconds must be above 0")
+        if self.longest_seconds < self.shortest_seconds:
+            raise ValueError("scan: longest_seconds is below shortest_seconds")
+
+    @classmethod
+    def of(cls, card: Mapping[str, Any]) -> "ScanSettings":
+        """The defaults, with what a bundle's card sets under "scan". Raises BundleError."""
+        chosen = dict(card.get("scan", {}))
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(chosen) - known):
+            raise BundleError(f"card: scan has an unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
+        if "factors" in chosen:
+            chosen["factors"] = tuple(chosen["factors"])
+        try:
+            return replace(cls(), **chosen)
+        except (TypeError, ValueError) as error:
+            raise BundleError(f"card: {error}") from None
+
+    @property
+    def hop_frames(self) -> int:
+        """Frames between the ends of two candidate spans."""
+        return max(1, round(self.hop_seconds * FRAMES_PER_SECOND))
+
+
+def span_lengths(num_phonemes: int, seconds_per_phoneme: float, settings: ScanSettings) -> tuple[int, ...]:
+    """The lengths, in frames, of the spans in which a keyword of so many phonemes is looked for.
+
+    >>> span_lengths(6, 0.09, ScanSettings())
+    (32, 39, 47, 57, 75)
+    """
+    usual = num_phonemes * seconds_per_phoneme
+    shortest, longest = settings.shortest_seconds, settings.longest_seconds
+    lengths = set()
+    for factor in settings.factors:
+        frames = FRAMES_PER_SECOND * min(max(factor * usual, shortest), longest)
+        power = round(math.log(frames) / math.log(settings.length_ratio))
+        lengths.add(max(1, round(settings.length_ratio**power)))
+    return tuple(sorted(lengths))
+
+
+def frame_seconds(
+    starts: NDArray[np.integer], ends: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The times of spans from frame `starts` to frame `ends` (exclusive): a frame stands for the 10 ms at its middle.
+
+    Training takes the frames whose centres lie within a word, so this is its inverse."""
+    first = (FRAME_SAMPLES - HOP_SAMPLES) / 2
+    return (starts * HOP_SAMPLES + first) / SAMPLE_RATE, (ends * HOP_SAMPLES + first) / SAMPLE_RATE
