@@ -2,5 +2,6 @@
 
 from watchword.export.bundling import export_model
 from watchword.export.parity import ExportError
+from watchword.export.runs import export
 
-__all__ = ["ExportError", "export_model"]
+__all__ = ["ExportError", "export", "export_model"]

@@ -16,12 +16,11 @@ from watchword.model.features import NUM_BINS
 from watchword.model.keyword_model import KeywordModel
 from watchword.text import pronounce
 from watchword.text.phonemes import PHONEMES
+from watchword.train.experiment import CLIP_AFTER_SECONDS, CLIP_BEFORE_SECONDS
 
 _TEXT_DATA = Path(pronounce.__file__).parent / "data"
 # A usual rate of speech, for models whose training data is unknown.
 SECONDS_PER_PHONEME = 0.08
-# What a clip of a local-context model is set in: as half of its training crops are.
-CLIP_BEFORE_SECONDS, CLIP_AFTER_SECONDS = 0.5, 0.3
 
 Finish = Callable[[KeywordModel, Path], Mapping[str, Any]]
 """Given the exported model and the unfinished bundle's folder: writes more files, returns more of the card."""
@@ -56,7 +55,7 @@ def export_model(
 def default_card(model: KeywordModel, name: str) -> dict[str, Any]:
     """What a card says of any model: its sizes, how clips are presented to it, and typical values for the rest."""
     acoustic = model.acoustic
-    local = acoustic.config.context == "local"
+    before, after = clip_silence(model)
     return {
         "name": name,
         "watchword": __version__,
@@ -72,10 +71,7 @@ def default_card(model: KeywordModel, name: str) -> dict[str, Any]:
                 "textual": sum(weight.numel() for weight in model.textual.parameters()),
             },
         },
-        "clip": {
-            "before_seconds": CLIP_BEFORE_SECONDS if local else 0.0,
-            "after_seconds": CLIP_AFTER_SECONDS if local else 0.0,
-        },
+        "clip": {"before_seconds": before, "after_seconds": after},
         "phonemes": list(PHONEMES),
         "acoustic": {"file": ACOUSTIC_FILE},
         "seconds_per_phoneme": SECONDS_PER_PHONEME,
@@ -86,6 +82,12 @@ def default_card(model: KeywordModel, name: str) -> dict[str, Any]:
         "metrics": {},
         "limits": [],
     }
+
+
+def clip_silence(model: KeywordModel) -> tuple[float, float]:
+    """The seconds of silence before and after a clip that a model is given: as validation in training does."""
+    local = model.config.acoustic.context == "local"
+    return (CLIP_BEFORE_SECONDS, CLIP_AFTER_SECONDS) if local else (0.0, 0.0)
 
 
 def notice(data: Sequence[Mapping[str, Any]]) -> str:

@@ -116,7 +116,12 @@ def describe(path: Path) -> None:
     model.producer_name, model.producer_version = "watchword", __version__
     helper.set_model_props(
         model,
-        {"watchword": __version__, "graph": path.name, "sample_rate": str(SAMPLE_RATE), "hop_samples": str(HOP_SAMPLES)},
+        {
+            "watchword": __version__,
+            "graph": path.name,
+            "sample_rate": str(SAMPLE_RATE),
+            "hop_samples": str(HOP_SAMPLES),
+        },
     )
     onnx.save(model, path)
 

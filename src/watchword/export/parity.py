@@ -45,21 +45,23 @@ class Sessions:
 
     def log_mel(self, audio: Array) -> Array:
         """Audio [b, samples] to log-mel [b, frames, 40]."""
-        return self._sessions["log_mel"].run(None, {"audio": audio})[0]
+        return self._run("log_mel", audio=audio)[0]
 
     def frames(self, log_mel: Array) -> Array:
         """Log-mel [b, frames, 40] to frames [b, frames, dim]."""
-        return self._sessions["frames"].run(None, {"log_mel": log_mel})[0]
+        return self._run("frames", log_mel=log_mel)[0]
 
     def pool(self, frames: Array, lengths: Sequence[int]) -> Array:
         """Frames [n, t, dim], of which the first `lengths` count, to embeddings [n, dim]."""
-        counts = np.asarray(lengths, np.int64)
-        return self._sessions["embedding"].run(None, {"frames": frames, "lengths": counts})[0]
+        return self._run("embedding", frames=frames, lengths=np.asarray(lengths, np.int64))[0]
 
     def text(self, phonemes: Sequence[int]) -> tuple[Array, Array]:
         """Phoneme ids to tokens [1, p, dim] and one embedding [1, dim]."""
-        tokens, embedding = self._sessions["text"].run(None, {"phonemes": np.asarray([phonemes], np.int64)})
+        tokens, embedding = self._run("text", phonemes=np.asarray([phonemes], np.int64))
         return tokens, embedding
+
+    def _run(self, role: str, **inputs: NDArray[np.generic]) -> list[Array]:
+        return [np.asarray(output, np.float32) for output in self._sessions[role].run(None, inputs)]
 
 
 def prove(model: KeywordModel, folder: Path) -> dict[str, float]:

@@ -60,14 +60,7 @@ class Experiment:
     @cached_property
     def validation(self) -> Validation | None:
         """The trials on held-out speakers, or None where the recipe names no manifest for them."""
-        data = self.recipe.data
-        if not data.validation:
-            return None
-        wanted = set(data.validation_speakers)
-        segments = [s for s in read_segments(resolve(data.validation)) if not wanted or s.speaker in wanted]
-        if not segments:
-            raise RecipeError(f"data.validation: {data.validation} has no segment of {', '.join(sorted(wanted))}")
-        return build_validation(segments, self.recipe.seed, data.validation_segments)
+        return held_out(self.recipe)
 
     def validate(self) -> dict[str, float]:
         """Figures of the model as it stands on the held-out speakers; empty where there are none."""
@@ -109,6 +102,18 @@ class Experiment:
             raise RecipeError(
                 f"train.init_from: {path} holds another model ({', '.join([*missing, *unexpected][:3])} …)"
             )
+
+
+def held_out(recipe: Recipe) -> Validation | None:
+    """Builds the trials on a recipe's held-out speakers, the same each time; None where it names no manifest for them."""
+    data = recipe.data
+    if not data.validation:
+        return None
+    wanted = set(data.validation_speakers)
+    segments = [s for s in read_segments(resolve(data.validation)) if not wanted or s.speaker in wanted]
+    if not segments:
+        raise RecipeError(f"data.validation: {data.validation} has no segment of {', '.join(sorted(wanted))}")
+    return build_validation(segments, recipe.seed, data.validation_segments)
 
 
 def embed_clips(model: KeywordModel, clips: list[np.ndarray]) -> np.ndarray:

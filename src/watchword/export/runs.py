@@ -1,0 +1,99 @@
+"""A run becomes a bundle: its checkpoint exported, measured, quantised where that loses little, and described."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from watchword.bundle import ACOUSTIC_FILE, ACOUSTIC_INT8_FILE, Bundle
+from watchword.data.store import Store
+from watchword.export import int8
+from watchword.export.bundling import clip_silence, export_model
+from watchword.export.card import run_card
+from watchword.export.measuring import choose_threshold, embed_clips, embed_texts, store_trials, validation_trials
+from watchword.export.parity import ExportError, Sessions
+from watchword.model.keyword_model import KeywordModel
+from watchword.train.checkpoint import load_checkpoint, newest_checkpoint
+from watchword.train.experiment import held_out
+from watchword.train.recipe import Recipe, resolve
+
+# 8 bits are kept where clips hardly move and no figure loses a point, and become the default where none loses 0.2.
+LOWEST_MEDIAN_COSINE, MOST_POINTS_KEPT, MOST_POINTS_DEFAULT = 0.99, 1.0, 0.2
+
+
+def export(
+    run: Path, out: Path, *, checkpoint: Path | None = None, quantised: bool = True, force: bool = False
+) -> Bundle:
+    """Exports a run's checkpoint (the newest, or the one named) into a new bundle at `out`, whole or not at all.
+
+    Figures and threshold come from the recipe's held-out speakers, through onnxruntime. Raises ExportError as
+    `export_model` does and for what is no run; CheckpointError, StoreError or RecipeError for what is lacking."""
+    recipe = read_run(run)
+    path = checkpoint or newest_checkpoint(run)
+    if path is None:
+        raise ExportError(f"{run}: has no checkpoint yet; train it with watchword train")
+    state = load_checkpoint(path)
+    model = KeywordModel(recipe.model)
+    try:
+        model.load_state_dict(state["model"])
+    except (RuntimeError, KeyError):
+        raise ExportError(f"{path}: is no checkpoint of {run}'s recipe; name one of its own") from None
+    store = Store(resolve(recipe.data.store))
+    card = run_card(recipe, state, run, store)
+    del state
+
+    def finish(exported: KeywordModel, folder: Path) -> Mapping[str, Any]:
+        return measured(exported, folder, recipe, store, quantised, card["metrics"])
+
+    return export_model(model, out, card, force=force, finish=finish)
+
+
+def read_run(run: Path) -> Recipe:
+    """Reads the recipe of a run. Raises ExportError where the folder is no run, or one of another Watchword."""
+    path = run / "recipe.json"
+    try:
+        return Recipe.model_validate_json(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise ExportError(f"{run}: no run here; make one with watchword train") from None
+    except ValueError as error:
+        raise ExportError(f"{path}: not a recipe that this Watchword knows ({str(error).splitlines()[0]})") from None
+
+
+def measured(
+    model: KeywordModel, folder: Path, recipe: Recipe, store: Store, quantised: bool, metrics: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Measures the graphs in a folder, adds the 8-bit one if it is `quantised` well; returns that part of the card."""
+    validation = held_out(recipe)
+    trials = store_trials(store, recipe.seed) if validation is None else validation_trials(validation)
+    sessions, silence = Sessions(folder), clip_silence(model)
+    texts = embed_texts(sessions, trials.phonemes)
+    clips = embed_clips(sessions, trials.clips, *silence)
+    figures = trials.figures(clips, texts)
+    card: dict[str, Any] = {
+        "threshold": choose_threshold(None if trials.word_negatives is None else trials.word_negatives(clips, texts)),
+        "metrics": {**metrics, "training_words" if validation is None else "validation": _rounded(figures)},
+        "acoustic": {"file": ACOUSTIC_FILE},
+    }
+    if not quantised:
+        return card
+    int8.quantise(folder / ACOUSTIC_FILE, folder / ACOUSTIC_INT8_FILE, int8.calibration(store, sessions, recipe.seed))
+    moved = embed_clips(Sessions(folder, ACOUSTIC_INT8_FILE), trials.clips, *silence)
+    loss = int8.loss_points(figures, trials.figures(moved, texts))
+    median, lowest = int8.agreement(clips, moved)
+    most = max(loss.values(), default=0.0)
+    kept = median >= LOWEST_MEDIAN_COSINE and most <= MOST_POINTS_KEPT
+    card["acoustic"]["int8"] = {
+        "kept": kept,
+        "cosine_median": round(median, 5),
+        "cosine_lowest": round(lowest, 5),
+        "loss_points": _rounded(loss),
+        "times_faster": round(int8.times_faster(folder, ACOUSTIC_INT8_FILE), 2),
+    }
+    if not kept:
+        (folder / ACOUSTIC_INT8_FILE).unlink()
+    elif most < MOST_POINTS_DEFAULT:
+        card["acoustic"]["file"] = ACOUSTIC_INT8_FILE
+    return card
+
+
+def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 5) for name, value in figures.items()}
