@@ -1,9 +1,11 @@
 """Segments: stretches of speech with their text, one JSON object a line in `segments.jsonl`."""
 
+import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,32 +56,51 @@ class Segment:
 
 
 def read_segments(path: str | Path) -> Iterator[Segment]:
-    """Reads a manifest; audio paths come back resolved against the manifest's folder.
+    """Reads a manifest; audio paths come back absolute, those that are relative taken from the manifest's folder.
 
     NeMo's `audio_filepath`, `offset`, `duration` and the like are understood. A missing end means the file's end (-1).
     Raises SegmentError naming the file and the line."""
     path = Path(path)
+    for number, line in numbered_lines(path):
+        if line.strip():
+            yield _parse(line, path, number)
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields a text file's lines with their numbers from 1; `*.gz` is unpacked.
+
+    Raises SegmentError for a file that cannot be read, and names the line where it is not UTF-8."""
+    number = 0
     try:
-        file = path.open(encoding="utf-8")
-    except OSError as error:
-        raise SegmentError(f"{path}: cannot be read ({error.strerror}); give a segments.jsonl") from None
-    with file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield _parse(line, path, number)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise SegmentError(f"{path}, line {number}: not UTF-8 text; save the file as UTF-8") from None
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise SegmentError(
+            f"{path}: cannot be read after line {number} ({why}); is it the right file, and whole?"
+        ) from None
 
 
 def write_segments(path: str | Path, segments: Iterable[Segment]) -> None:
-    """Writes a manifest whole or not at all."""
+    """Writes a manifest whole or not at all; audio below the manifest's folder is named from there, so both can move."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".tmp")
-    with aside.open("w", encoding="utf-8") as file:
-        for segment in segments:
-            file.write(segment.to_json() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    below = os.path.join(path.parent.absolute(), "")
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            for segment in segments:
+                if segment.audio.startswith(below):
+                    segment = replace(segment, audio=segment.audio[len(below) :])
+                file.write(segment.to_json() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _parse(line: str, path: Path, number: int) -> Segment:
@@ -117,7 +138,7 @@ def _parse(line: str, path: Path, number: int) -> Segment:
     }
     audio = str(found["audio"])
     return Segment(
-        audio if os.path.isabs(audio) else str(path.parent / audio),
+        audio if os.path.isabs(audio) else os.path.join(path.parent.absolute(), audio),
         str(found["text"]),
         start,
         end,

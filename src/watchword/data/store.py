@@ -2,8 +2,8 @@
 
 import errno
 import hashlib
+import io
 import json
-import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +15,7 @@ import numpy as np
 
 from watchword.audio import SAMPLE_RATE, AudioError, read
 from watchword.data.segment import Segment
+from watchword.data.workers import WorkerKilledError, run_workers
 from watchword.text.phonemes import encode
 from watchword.text.pronounce import default_pronouncer
 
@@ -98,6 +99,8 @@ def pack(
     config = config or PackConfig()
     if (out / "index.json").exists():
         raise StoreError(f"{out}: a store is here already; choose another folder or remove it")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise StoreError(f"{out}: holds something else; choose a new folder for the store")
     listed = list(segments)
     if not listed:
         raise StoreError(f"{out}: nothing to pack; the manifests hold no segment of the chosen split")
@@ -108,34 +111,48 @@ def pack(
         jobs = [(part, str(aside / f"{_digest(part, config)}"), config) for part in parts]
         waiting = [job for job in jobs if not Path(job[1] + ".json").exists()]
         done = len(jobs) - len(waiting)
-        with multiprocessing.get_context("spawn").Pool(
-            min(workers or os.cpu_count() or 1, max(1, len(waiting)))
-        ) as pool:
-            for failure in pool.imap(_pack_part, waiting):
-                if failure:
-                    raise StoreError(failure)
-                done += 1
-                if progress:
-                    progress(min(done * PART_SEGMENTS, len(listed)), len(listed))
-        _join([job[1] for job in jobs], aside)
-        for _, stem, _ in jobs:
-            for suffix in (".json", ".bin"):
-                Path(stem + suffix).unlink(missing_ok=True)
+        for failure in run_workers(_open_packing, waiting, workers):
+            if failure:
+                raise StoreError(failure)
+            done += 1
+            if progress:
+                progress(min(done * PART_SEGMENTS, len(listed)), len(listed))
+        whole = aside / "whole"
+        whole.mkdir(exist_ok=True)
+        _join([job[1] for job in jobs], whole)
         if out.exists():
             out.rmdir()
-        aside.rename(out)
+        whole.rename(out)
+        shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise StoreError(_disk_error(error, out)) from None
+    except WorkerKilledError as error:
+        raise StoreError(f"{out}: {error}") from None
     return Store(out)
 
 
 def _disk_error(error: OSError, out: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return (
-            f"{out}: the disk is full; nothing was taken for whole; "
-            "free some space and run the same command again to go on"
-        )
+        return f"{out}: the disk is full; nothing was taken for whole; free some space and run the same command again to go on"
     return f"{out}: cannot be written ({error.strerror or error})"
+
+
+def _write(path: Path, content: bytes | memoryview) -> None:
+    """Writes a file and makes sure that it is on the disk; raises OSError with its errno (numpy's own writing has none)."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_array(path: Path, array: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    _write(path, buffer.getbuffer())
+
+
+def _open_packing() -> Callable[[tuple[list[Segment], str, PackConfig]], str]:
+    return _pack_part
 
 
 def _digest(part: Sequence[Segment], config: PackConfig) -> str:
@@ -161,6 +178,12 @@ def _pack_part(job: tuple[list[Segment], str, PackConfig]) -> str:
             continue
         first = max(0, round(segment.start_seconds * SAMPLE_RATE))
         last = len(samples) if segment.end_seconds < 0 else min(len(samples), round(segment.end_seconds * SAMPLE_RATE))
+        if last - first < SHORTEST_SECONDS * SAMPLE_RATE:
+            why = (
+                f"{segment.start_seconds} s to {segment.end_seconds} s is no stretch of {len(samples) / SAMPLE_RATE} s"
+            )
+            part.skipped.append((segment.audio, why))
+            continue
         try:
             row = _cut(segment, samples[first:last], first, config)
         except ValueError as error:  # text that cannot be spoken
@@ -169,21 +192,15 @@ def _pack_part(job: tuple[list[Segment], str, PackConfig]) -> str:
         part.audio.append(np.clip(samples[first:last] * 32768.0, -32768, 32767).astype(np.int16))
         part.rows.append(row)
     try:
-        with open(stem + ".bin.tmp", "wb") as file:
-            for audio in part.audio:
-                file.write(audio.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
+        _write(Path(stem + ".bin.tmp"), b"".join(audio.tobytes() for audio in part.audio))
         os.replace(stem + ".bin.tmp", stem + ".bin")
-        with open(stem + ".json.tmp", "w", encoding="utf-8") as text:
-            json.dump({"rows": part.rows, "skipped": part.skipped}, text)
-            text.flush()
-            os.fsync(text.fileno())
+        _write(Path(stem + ".json.tmp"), json.dumps({"rows": part.rows, "skipped": part.skipped}).encode())
         os.replace(stem + ".json.tmp", stem + ".json")
     except OSError as error:
         for suffix in (".bin.tmp", ".json.tmp"):
             Path(stem + suffix).unlink(missing_ok=True)
-        return _disk_error(error, Path(stem).parent)
+        # Named by the store that the person asked for, not by the folder of its parts.
+        return _disk_error(error, Path(str(Path(stem).parent).removesuffix(".partial")))
     return ""
 
 
@@ -209,8 +226,8 @@ def _cut(segment: Segment, samples: np.ndarray, first: int, config: PackConfig) 
                 seconds = word.end_seconds - spoken[i][0].start_seconds
                 if seconds > LONGEST_SECONDS or config.holdout_words.intersection(text):
                     break
-                if seconds >= SHORTEST_SECONDS and len(phonemes) >= 2:
-                    start, end = place(spoken[i][0].start_seconds), place(word.end_seconds)
+                start, end = place(spoken[i][0].start_seconds), place(word.end_seconds)
+                if end - start >= SHORTEST_SECONDS * SAMPLE_RATE and len(phonemes) >= 2:
                     items.append((start, end, " ".join(text), encode(phonemes), len(text)))
     else:
         pieces = pronouncer.words(segment.text)
@@ -246,7 +263,9 @@ def _join(stems: Sequence[str], folder: Path) -> None:
     speakers: dict[str, int] = {}
     corpora: dict[str, int] = {}
     sources: dict[tuple[str, str], list[float]] = {}
+    # An array a part: lists of tuples would need ten times the memory of what they hold.
     items, utterances, phones, skipped = [], [], [], []
+    count = 0
     offset, phone_offset = 0, 0
     with (folder / "audio.bin").open("wb") as audio:
         for stem in stems:
@@ -254,30 +273,37 @@ def _join(stems: Sequence[str], folder: Path) -> None:
             skipped += part["skipped"]
             with open(stem + ".bin", "rb") as file:
                 shutil.copyfileobj(file, audio)
+            part_items, part_utterances, part_phones = [], [], []
             for row in part["rows"]:
-                number = len(utterances)
-                for start, end, text, ids, count in row["items"]:
+                for start, end, text, ids, num_words in row["items"]:
                     key = tuple(ids)
                     if key not in labels:
                         labels[key] = len(texts)
                         texts.append(text)
-                    items.append((number, start, end, labels[key], count))
-                phones += [tuple(phone) for phone in row["phones"]]
+                    part_items.append((count, start, end, labels[key], num_words))
+                part_phones += [tuple(phone) for phone in row["phones"]]
                 speaker = speakers.setdefault(row["speaker"], len(speakers))
                 corpus = corpora.setdefault(row["corpus"], len(corpora))
-                utterances.append((offset, row["samples"], speaker, corpus, phone_offset, len(row["phones"])))
+                part_utterances.append((offset, row["samples"], speaker, corpus, phone_offset, len(row["phones"])))
                 source = sources.setdefault((row["corpus"], row["licence"]), [0, 0.0])
                 source[0] += 1
                 source[1] += row["samples"] / SAMPLE_RATE / 3600
+                count += 1
                 offset += row["samples"]
                 phone_offset += len(row["phones"])
+            items.append(np.array(part_items, ITEM))
+            utterances.append(np.array(part_utterances, UTTERANCE))
+            phones.append(np.array(part_phones, PHONE))
         audio.flush()
         os.fsync(audio.fileno())
-    items, texts, keys = _by_frequency(np.array(items, ITEM), texts, list(labels))
-    np.save(folder / "items.npy", items)
-    np.save(folder / "utterances.npy", np.array(utterances, UTTERANCE))
-    np.save(folder / "phones.npy", np.array(phones, PHONE))
-    (folder / "skipped.tsv").write_text("".join(f"{path}\t{why}\n" for path, why in skipped), encoding="utf-8")
+    if not count:
+        raise StoreError(f"{folder.parent}: no segment could be packed; the first: {': '.join(skipped[0])}")
+    all_items, texts, keys = _by_frequency(np.concatenate(items), texts, list(labels))
+    _write_array(folder / "items.npy", all_items)
+    _write_array(folder / "utterances.npy", np.concatenate(utterances))
+    _write_array(folder / "phones.npy", np.concatenate(phones))
+    lines = ["\t".join(" ".join(column.split()) for column in row) + "\n" for row in skipped]
+    _write(folder / "skipped.tsv", "".join(lines).encode())
     index = {
         "samples": offset, "texts": texts, "phonemes": keys, "speakers": list(speakers),
         "corpora": list(corpora),
@@ -286,7 +312,7 @@ def _join(stems: Sequence[str], folder: Path) -> None:
             for (corpus, licence), (clips, hours) in sources.items()
         ],
     }  # fmt: skip
-    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    _write(folder / "index.json", json.dumps(index).encode())
 
 
 def _by_frequency(

@@ -1,11 +1,13 @@
 """A spoken corpus from a list of words and sentences: many offline voices, resumable, with a rejection step."""
 
+import functools
+import hashlib
+import io
 import json
-import multiprocessing
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -13,9 +15,15 @@ import soxr
 
 from watchword.audio import SAMPLE_RATE
 from watchword.data.segment import Segment, write_segments
+from watchword.data.workers import WorkerKilledError, run_workers
 from watchword.prepare.intelligibility import hama_listener, phoneme_error
-from watchword.prepare.voices import ENGINES, LICENCES, Engine, VoiceError
-from watchword.text.pronounce import default_pronouncer
+from watchword.prepare.records import RecordWriter, read_records
+from watchword.prepare.voices import ENGINES, LICENCES, Engine, SpeechError, VoiceError
+from watchword.text.pronounce import PhonemeError, TextError, default_pronouncer
+
+# An engine that fails this often before it has spoken at all is broken, and not the texts.
+_FAILURES_OF_BROKEN_ENGINE = 10
+Listener = Callable[[np.ndarray], list[str]]
 
 
 @dataclass(frozen=True)
@@ -55,57 +63,71 @@ def trim(samples: np.ndarray, margin_seconds: float = 0.08, floor_db: float = -4
     return samples[max(0, loud[0] * hop - margin) : (loud[-1] + 1) * hop + margin]
 
 
-def speak_clip(plan: SynthesisPlan, clip: int, engines: dict[str, Engine], listen, folder: Path) -> dict[str, object]:
+def speak_clip(
+    plan: SynthesisPlan, clip: int, engines: dict[str, Engine], listen: Listener | None, folder: Path
+) -> dict[str, object]:
     """Speaks one clip into `folder` and returns its record: a segment, or why it was rejected."""
     text, engine_name, rng = clip_choice(plan, clip)
-    if engine_name not in engines:
-        engines[engine_name] = ENGINES[engine_name](plan.voice_folder)
-    spoken = engines[engine_name](text, rng)
-    samples = trim(soxr.resample(spoken.samples.astype(np.float32), spoken.sample_rate, SAMPLE_RATE))
+    record: dict[str, object] = {"clip": clip, "engine": engine_name, "text": text}
+    try:
+        variants = default_pronouncer().variants(text)
+        spoken = engines[engine_name](text, rng)
+    except (TextError, PhonemeError) as error:
+        return record | {"rejected": f"not speakable: {error}"}
+    except SpeechError as error:
+        return record | {"rejected": f"not spoken: {error}", "failed": True}
+    samples = spoken.samples.astype(np.float32)
+    if not np.isfinite(samples).all() or not len(samples):
+        return record | {"rejected": "nothing was spoken"}
+    samples = trim(soxr.resample(samples, spoken.sample_rate, SAMPLE_RATE))
     if len(samples) < SAMPLE_RATE // 8:
-        return {"clip": clip, "engine": engine_name, "text": text, "rejected": "nothing was spoken"}
+        return record | {"rejected": "nothing was spoken"}
     if listen is not None:
         # The kindest variant counts: a voice may say either "tomato".
         heard = listen(samples)
-        error = min(phoneme_error(variant, heard) for variant in default_pronouncer().variants(text))
+        error = min(phoneme_error(variant, heard) for variant in variants)
         if error > (plan.reject_above or 0):
-            return {"clip": clip, "engine": engine_name, "text": text, "rejected": f"phoneme error {error:.2f}"}
+            return record | {"rejected": f"phoneme error {error:.2f}"}
     name = f"clips/{clip // 1000:04d}/{clip:07d}.opus"
+    encoded = io.BytesIO()  # libsndfile would not report a full disk
+    soundfile.write(encoded, samples * (0.7 / float(np.abs(samples).max())), SAMPLE_RATE, format="OGG", subtype="OPUS")
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    peak = float(np.abs(samples).max())
-    soundfile.write(path, samples * (0.7 / peak), SAMPLE_RATE, format="OGG", subtype="OPUS")
+    path.write_bytes(encoded.getbuffer())
     return {"clip": clip, "engine": engine_name, "audio": name, "text": text, "voice": spoken.voice,
             "seconds": round(len(samples) / SAMPLE_RATE, 4)}  # fmt: skip
 
 
-def _read_parts(folder: Path) -> dict[int, dict[str, object]]:
-    """Reads the finished records; a line cut short by a kill is ignored and its clip is spoken again."""
-    records = {}
-    for part in sorted(folder.glob("parts/*.jsonl")):
-        for line in part.read_text().splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            records[int(record["clip"])] = record
-    return records
+def _read_done(folder: Path) -> dict[int, dict[str, Any]]:
+    return {int(record["clip"]): record for record in read_records(folder / "parts")}
 
 
-def _work(plan: SynthesisPlan, folder: Path, clips: Sequence[int], worker: int, results) -> None:
-    """Speaks a worker's clips; each finished clip is one flushed line of its part file."""
+def _open_work(plan: SynthesisPlan, folder: Path) -> Callable[[int], dict[str, object]]:
+    """Opens every engine and the recogniser at once, so that one that is missing is told before anything is spoken."""
     try:
         listen = hama_listener() if plan.reject_above is not None else None
-        engines: dict[str, Engine] = {}
-        with (folder / "parts" / f"worker-{os.getpid()}-{worker}.jsonl").open("a") as part:
-            for clip in clips:
-                record = speak_clip(plan, clip, engines, listen, folder)
-                part.write(json.dumps(record, ensure_ascii=False) + "\n")
-                part.flush()
-                results.put(1)
-        results.put(None)
-    except (VoiceError, ImportError, OSError) as error:
-        results.put(error)
+    except ImportError:
+        raise VoiceError(
+            'synthesize: the rejection step needs the package hama; pip install "watchword[synthesize]", '
+            "or do without it (--no-reject)"
+        ) from None
+    engines = {name: ENGINES[name](plan.voice_folder) for name, share in plan.shares if share > 0}
+    failures = dict.fromkeys(engines, 0)
+
+    def work(clip: int) -> dict[str, object]:
+        record = speak_clip(plan, clip, engines, listen, folder)
+        name = str(record["engine"])
+        if not record.pop("failed", False):
+            failures.pop(name, None)
+        elif name in failures:
+            failures[name] += 1
+            if failures[name] >= _FAILURES_OF_BROKEN_ENGINE:
+                raise VoiceError(
+                    f"synthesize: {name} spoke none of its first {failures[name]} texts; {record['rejected']}"
+                )
+        return record
+
+    return work
 
 
 def synthesize(
@@ -113,63 +135,71 @@ def synthesize(
 ) -> Path:
     """Speaks a plan's clips into `folder` (Ogg Opus, 16 kHz) and writes `segments.jsonl` there.
 
-    Clips that exist are kept, so an interrupted call goes on where it stopped. Rejected clips are counted in
-    `rejected.jsonl`. Raises VoiceError where an engine or the recogniser is missing, or the folder holds another
-    plan."""
-    (folder / "parts").mkdir(parents=True, exist_ok=True)
-    mark = folder / "plan.json"
-    stated = json.dumps({**plan.__dict__, "texts": len(plan.texts), "clips": None}, sort_keys=True, default=str)
-    if mark.exists() and mark.read_text() != stated:
-        raise VoiceError(
-            f"synthesize: {folder} holds another plan (see {mark.name}); choose an empty folder or the same settings"
-        )
-    mark.write_text(stated)
-    done = _read_parts(folder)
+    Clips that exist are kept, so an interrupted call goes on where it stopped. A text that its engine fails on, or that
+    the recogniser does not understand, is told in `rejected.jsonl`. Raises VoiceError where an engine or the recogniser
+    is missing, a worker is killed, or the folder holds another plan; OSError for a full disk."""
+    _claim(plan, folder)
+    done = _read_done(folder)
     waiting = [clip for clip in range(plan.clips) if clip not in done]
-    jobs = min(jobs or os.cpu_count() or 1, max(len(waiting), 1))
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    workers = [
-        context.Process(target=_work, args=(plan, folder, waiting[worker::jobs], worker, results), daemon=True)
-        for worker in range(jobs)
-    ]
-    for worker in workers:
-        worker.start()
-    count, running = len(done), len(workers)
-    try:
-        while running:
-            result = results.get()
-            if isinstance(result, BaseException):
-                raise result if isinstance(result, VoiceError) else VoiceError(f"synthesize: {result}")
-            running -= result is None
-            count += result is not None
-            if progress:
-                progress(count, plan.clips)
-    finally:
-        for worker in workers:
-            worker.terminate()
-            worker.join()
+    if waiting:
+        count = plan.clips - len(waiting)
+        if progress:
+            progress(count, plan.clips)
+        try:
+            with RecordWriter(folder / "parts") as writer:
+                for record in run_workers(functools.partial(_open_work, plan, folder), waiting, jobs):
+                    writer.write(record)
+                    count += 1
+                    if progress:
+                        progress(count, plan.clips)
+        except WorkerKilledError as error:
+            raise VoiceError(f"synthesize: {error}") from None
     return finish(plan, folder)
+
+
+def _claim(plan: SynthesisPlan, folder: Path) -> None:
+    """States the plan in the folder's `plan.json`, or raises VoiceError where another one is stated there.
+
+    More clips of the same plan are welcome, and the voices may have moved."""
+    for name, _ in plan.shares:
+        if name not in ENGINES:
+            raise VoiceError(f"synthesize: no engine {name!r}; there are {', '.join(ENGINES)}")
+    if not plan.texts or not sum(share for _, share in plan.shares) > 0:
+        raise VoiceError("synthesize: nothing to speak; give at least one text and one engine with a share above 0")
+    stated = {**plan.__dict__, "texts": len(plan.texts), "clips": None, "voice_folder": None}
+    stated["texts_sha256"] = hashlib.sha256("\n".join(plan.texts).encode()).hexdigest()
+    stated = json.loads(json.dumps(stated))
+    mark = folder / "plan.json"
+    if mark.exists():
+        try:
+            before = json.loads(mark.read_text(encoding="utf-8"))
+            other = [key for key in stated if key != "voice_folder" and before.get(key, stated[key]) != stated[key]]
+        except (ValueError, AttributeError):
+            other = ["plan"]
+        if other:
+            raise VoiceError(
+                f"synthesize: {folder} holds another plan (its {other[0]} differs, see plan.json); "
+                "choose an empty folder or the same settings"
+            )
+    (folder / "parts").mkdir(parents=True, exist_ok=True)
+    aside = folder / "plan.json.tmp"
+    aside.write_text(json.dumps(stated, sort_keys=True), encoding="utf-8")
+    aside.replace(mark)
 
 
 def finish(plan: SynthesisPlan, folder: Path) -> Path:
     """Writes `segments.jsonl` and `rejected.jsonl` from the finished parts."""
-    records = [record for _, record in sorted(_read_parts(folder).items())]
+    records = [record for clip, record in sorted(_read_done(folder).items()) if clip < plan.clips]
     kept = [record for record in records if "audio" in record]
     rejected = [record for record in records if "rejected" in record]
-    write_segments(
-        folder / "segments.jsonl",
-        [
-            Segment(
-                audio=str(record["audio"]),
-                text=str(record["text"]),
-                start_seconds=0.0,
-                end_seconds=float(str(record["seconds"])),
-                speaker=str(record["voice"]), corpus=f"{plan.corpus}:{record['engine']}", split="train",
-                licence=LICENCES[str(record["engine"])],
-            )
-            for record in kept
-        ],
-    )  # fmt: skip
-    (folder / "rejected.jsonl").write_text("".join(json.dumps(record) + "\n" for record in rejected))
+    segments = [
+        Segment(
+            audio=record["audio"], text=record["text"], start_seconds=0.0, end_seconds=record["seconds"],
+            speaker=record["voice"], corpus=f"{plan.corpus}:{record['engine']}", licence=LICENCES[record["engine"]],
+        )
+        for record in kept
+    ]  # fmt: skip
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in rejected)
+    (folder / "rejected.jsonl").write_text(lines, encoding="utf-8")
+    write_segments(folder / "segments.jsonl", segments)
     return folder / "segments.jsonl"

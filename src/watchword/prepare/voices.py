@@ -1,6 +1,8 @@
 """Offline voices that speak a text: Kokoro with random voice mixes first, then Piper, flite, Festival and eSpeak NG."""
 
+import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from watchword.prepare import espeak_library
 from watchword.text.pronounce import default_pronouncer
 
 # Kokoro was trained on these letters (one symbol for each diphthong); ARPABET without its stress digit on the left.
@@ -18,14 +21,20 @@ _KOKORO_LETTERS = {
     "L": "l", "M": "m", "N": "n", "NG": "ŋ", "OW": "O", "OY": "Y", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ", "T": "t",
     "TH": "θ", "UH": "ʊ", "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
 }  # fmt: skip
+_KOKORO_LONGEST = 510
 _FLITE_VOICES = ("slt", "awb", "rms", "kal16", "kal")
 _FESTIVAL_VOICES = ("cmu_us_slt_arctic_hts", "kal_diphone", "ked_diphone")
+_FESTIVAL_PACKAGES = "festival festvox-us-slt-hts festvox-kallpc16k festvox-kdlpc16k"
 _ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-rp", "en-gb-x-gbcwmd", "en-029")
 _ESPEAK_VARIANTS = ("", "+f1", "+f2", "+f3", "+f4", "+f5", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7", "+m8")
 
 
 class VoiceError(ValueError):
-    """An engine is not installed or did not speak; the message says how to get it."""
+    """An engine is not installed or not whole; the message says how to get it."""
+
+
+class SpeechError(ValueError):
+    """An engine that is there did not speak one text; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +82,26 @@ def _kokoro_model() -> bytes:
     return b"".join(parts)
 
 
+def _kokoro_style(path: Path) -> np.ndarray:
+    style = np.fromfile(path, np.float32)
+    if style.size != _KOKORO_LONGEST * 256:
+        raise VoiceError(
+            f"voices: {path} is not a Kokoro voice ({_KOKORO_LONGEST} x 256 float32); unpack kokoro-js again"
+        )
+    return style.reshape(-1, 256)
+
+
 def kokoro(voice_folder: str = "") -> Engine:
     """Opens Kokoro-82M (int8, Apache-2.0) with the English voices of a folder of `*.bin` files.
 
     That is the `voices` folder of the npm package kokoro-js; each rendering is a random convex mix of one to three
     voices at a random speed."""
     import onnxruntime
-    from kokoro_onnx.config import DEFAULT_VOCAB
 
+    try:
+        from kokoro_onnx.config import DEFAULT_VOCAB
+    except ImportError:
+        raise VoiceError('voices: kokoro needs the package kokoro-onnx; pip install "watchword[synthesize]"') from None
     folder = Path(voice_folder)
     files = sorted(path for path in folder.glob("*.bin") if path.stem[:2] in ("af", "am", "bf", "bm"))
     if not files:
@@ -91,17 +112,22 @@ def kokoro(voice_folder: str = "") -> Engine:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # one process a core
     session = onnxruntime.InferenceSession(_kokoro_model(), options, providers=["CPUExecutionProvider"])
-    styles = {path.stem: np.fromfile(path, np.float32).reshape(-1, 256) for path in files}
+    styles = {path.stem: _kokoro_style(path) for path in files}
     names = sorted(styles)
 
     def speak(text: str, rng: np.random.Generator) -> Spoken:
         words = [kokoro_letters(phonemes) for _, phonemes in default_pronouncer().words(text)]
         tokens = [DEFAULT_VOCAB[letter] for letter in " ".join(words) + "." if letter in DEFAULT_VOCAB]
+        if len(tokens) > _KOKORO_LONGEST:
+            raise SpeechError(f"{len(tokens)} phonemes are more than kokoro's {_KOKORO_LONGEST}")
         chosen = rng.choice(names, size=int(rng.integers(1, 4)), replace=False)
         shares = np.round(rng.dirichlet(np.ones(len(chosen))), 2)
         shares[0] += 1 - shares.sum()
         # The style row is chosen by the number of tokens, as the model was trained.
-        style = sum(share * styles[name][min(len(tokens), 509)] for name, share in zip(chosen, shares, strict=True))
+        style = sum(
+            share * styles[name][min(len(tokens), _KOKORO_LONGEST - 1)]
+            for name, share in zip(chosen, shares, strict=True)
+        )
         speed = float(np.round(rng.uniform(0.8, 1.25), 2))
         feeds = {
             "tokens": np.array([[0, *tokens, 0]], np.int64),
@@ -134,31 +160,44 @@ def piper(voice_folder: str = "") -> Engine:
             noise_w_scale=float(rng.uniform(0.5, 1.1)),
         )
         pieces = [chunk.audio_float_array for chunk in voice.synthesize(text, syn_config=settings)]
+        if not pieces:
+            raise SpeechError("piper gave no audio")
         return Spoken(np.concatenate(pieces), voice.config.sample_rate, "piper:joe")
 
     return speak
 
 
-def _run(command: list[str], what: str, package: str) -> None:
+def _need(program: str, packages: str) -> None:
+    if shutil.which(program) is None:
+        raise VoiceError(f"voices: {program} is not installed; apt-get install {packages}")
+
+
+def _run(command: list[str], given: bytes = b"") -> bytes:
+    """Runs an engine's program; returns what it printed."""
     try:
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)
-    except FileNotFoundError:
-        raise VoiceError(f"voices: {what} is not installed; apt-get install {package}") from None
+        return subprocess.run(command, check=True, capture_output=True, timeout=60, input=given).stdout
     except subprocess.CalledProcessError as failure:
-        raise VoiceError(f"voices: {what} failed: {failure.stderr.decode(errors='replace').strip()[:200]}") from None
+        told = " ".join(failure.stderr.decode(errors="replace").split())[:200]
+        raise SpeechError(f"{Path(command[0]).name} ended with status {failure.returncode} ({told})") from None
+    except subprocess.TimeoutExpired:
+        raise SpeechError(f"{Path(command[0]).name} was not done after a minute") from None
 
 
-def _spoken_file(command: Callable[[Path], list[str]], what: str, package: str, voice: str) -> Spoken:
+def _spoken_file(command: Callable[[Path], list[str]], voice: str) -> Spoken:
     """Runs an engine that writes a WAV file and reads it back."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spoken.wav"
-        _run(command(path), what, package)
-        samples, rate = soundfile.read(path, dtype="float32")
+        _run(command(path))
+        try:
+            samples, rate = soundfile.read(path, dtype="float32")
+        except soundfile.LibsndfileError as error:
+            raise SpeechError(f"{voice} wrote no audio ({error.error_string})") from None
     return Spoken(np.atleast_1d(samples), rate, voice)
 
 
 def flite(voice_folder: str = "") -> Engine:
     """Opens flite's five built-in voices (BSD-like), with random duration stretch and mean pitch."""
+    _need("flite", "flite")
 
     def speak(text: str, rng: np.random.Generator) -> Spoken:
         voice = str(rng.choice(_FLITE_VOICES))
@@ -166,10 +205,7 @@ def flite(voice_folder: str = "") -> Engine:
         pitch, stretch = int(rng.integers(low, high)), float(np.round(rng.uniform(0.8, 1.3), 2))
         settings = ["--setf", f"duration_stretch={stretch}", "--setf", f"int_f0_target_mean={pitch}"]
         return _spoken_file(
-            lambda path: ["flite", "-voice", voice, *settings, "-t", text, "-o", str(path)],
-            "flite",
-            "flite",
-            f"flite:{voice}",
+            lambda path: ["flite", "-voice", voice, *settings, "-t", text, "-o", str(path)], f"flite:{voice}"
         )
 
     return speak
@@ -177,6 +213,10 @@ def flite(voice_folder: str = "") -> Engine:
 
 def festival(voice_folder: str = "") -> Engine:
     """Opens Festival's slt (HTS), kal and ked voices (BSD-like), with random duration stretch."""
+    _need("festival", _FESTIVAL_PACKAGES)
+    installed = _run(["festival", "-b", "(print (voice.list))"]).decode(errors="replace")
+    if missing := [voice for voice in _FESTIVAL_VOICES if voice not in installed]:
+        raise VoiceError(f"voices: festival lacks the voice {missing[0]}; apt-get install {_FESTIVAL_PACKAGES}")
 
     def speak(text: str, rng: np.random.Generator) -> Spoken:
         voice = str(rng.choice(_FESTIVAL_VOICES))
@@ -191,27 +231,43 @@ def festival(voice_folder: str = "") -> Engine:
             )
             return ["festival", "-b", str(script)]
 
-        return _spoken_file(
-            command, "festival", "festival festvox-us-slt-hts festvox-kallpc16k festvox-kdlpc16k", f"festival:{voice}"
-        )
+        return _spoken_file(command, f"festival:{voice}")
 
     return speak
 
 
 def espeak(voice_folder: str = "") -> Engine:
-    """Opens eSpeak NG: seven accents, many variants, random pitch and rate; robotic, so a small share is advised."""
+    """Opens eSpeak NG: seven accents, many variants, random pitch and rate; robotic, so only a small share is advised.
+
+    The program is taken where it is installed, else the library of the package espeakng-loader."""
+    program = shutil.which("espeak-ng") is not None
+    library = [] if program else _espeak_library()
 
     def speak(text: str, rng: np.random.Generator) -> Spoken:
         voice = str(rng.choice(_ESPEAK_ACCENTS)) + str(rng.choice(_ESPEAK_VARIANTS))
         pitch, rate = int(rng.integers(20, 80)), int(rng.integers(120, 190))
-        return _spoken_file(
-            lambda path: ["espeak-ng", "-v", voice, "-p", str(pitch), "-s", str(rate), "-w", str(path), text],
-            "espeak-ng",
-            "espeak-ng",
-            f"espeak:{voice}",
-        )
+        if program:
+            # The program drops the variant of "en-gb+f3" without a word, but knows it as "en+f3".
+            settings = ["-v", voice.replace("en-gb+", "en+"), "-p", str(pitch), "-s", str(rate)]
+            return _spoken_file(lambda path: ["espeak-ng", *settings, "-w", str(path), "--", text], f"espeak:{voice}")
+        spoken = _run([*library, voice, str(pitch), str(rate)], text.encode())
+        samples = np.frombuffer(spoken[4:], np.int16).astype(np.float32) / 32768.0
+        return Spoken(samples, int.from_bytes(spoken[:4], "little"), f"espeak:{voice}")
 
     return speak
+
+
+def _espeak_library() -> list[str]:
+    """Returns the start of a command line that speaks with the library of espeakng-loader."""
+    try:
+        import espeakng_loader
+    except ImportError:
+        raise VoiceError(
+            "voices: espeak needs the program (apt-get install espeak-ng) or the package espeakng-loader; "
+            'pip install "watchword[synthesize]"'
+        ) from None
+    data = Path(espeakng_loader.get_data_path()).parent
+    return [sys.executable, "-I", "-S", espeak_library.__file__, espeakng_loader.get_library_path(), str(data)]
 
 
 ENGINES: dict[str, Callable[[str], Engine]] = {
