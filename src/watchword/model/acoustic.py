@@ -88,7 +88,7 @@ class AcousticEncoder(nn.Module):
     def _mean(self, x: Tensor, mask: Tensor | None) -> Tensor:
         if self.config.context == "utterance":
             return (
-                x.mean(dim=2, keepdim=True)
+                _time_mean(x)
                 if mask is None
                 else (x * mask).sum(2, keepdim=True) / mask.sum(2, keepdim=True)
             )
@@ -132,7 +132,7 @@ class Res2Block(nn.Module):
             sums, counts = window_sums(y, self.window)
             mean = sums / counts
         elif mask is None:
-            mean = y.mean(dim=2, keepdim=True)
+            mean = _time_mean(y)
         else:
             mean = y.sum(dim=2, keepdim=True) / mask.sum(dim=2, keepdim=True)
         return torch.sigmoid(self.excite(functional.relu(self.squeeze(mean))))
@@ -192,6 +192,11 @@ def window_sums(x: Tensor, window: int) -> tuple[Tensor, Tensor]:
     sums = sums - functional.pad(sums, (window, 0))[:, :, : sums.shape[2]]
     counts = torch.ones_like(x[:1, :1], dtype=torch.float32).cumsum(dim=2).clamp_max(float(window))
     return sums.to(x.dtype), counts.to(x.dtype)
+
+
+def _time_mean(x: Tensor) -> Tensor:
+    """Means over time, [b, c, 1]; in float64 in the exported graph, for the reason given in `window_sums`."""
+    return (x.double() if torch.onnx.is_in_onnx_export() else x).mean(dim=2, keepdim=True).to(x.dtype)
 
 
 def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
