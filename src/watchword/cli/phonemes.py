@@ -25,12 +25,8 @@ def phonemes(
 
     pronouncer = default_pronouncer()
     for text in texts:
-        try:
-            variants = pronouncer.variants(text)
-            words = [word for words in pronouncer.alternatives(text) for word in words]
-        except ValueError as error:
-            typer.echo(str(error), err=True)
-            raise typer.Exit(2) from None
+        variants = pronouncer.variants(text)
+        words = [word for words in pronouncer.alternatives(text) for word in words]
         if json:
             shown = [{"arpabet": " ".join(variant), "ipa": to_ipa(variant)} for variant in variants]
             sources = [{"word": word.word, "source": word.source} for word in words]

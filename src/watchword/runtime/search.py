@@ -23,7 +23,7 @@ class Search:
                 for length in span_lengths(size, encoder.bundle.seconds_per_phoneme, settings):
                     by_length[length].append((keyword, vector))
                     longest[keyword] = max(longest[keyword], length)
-        # For each length: its pronunciations' vectors [pronunciations, dim], their keywords, where each keyword's start.
+        # For each length: its pronunciations' vectors [pronunciations, dim], their keywords, where each's begin.
         self.lengths: dict[int, tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]] = {}
         for length in sorted(by_length):
             keywords, vectors = zip(*by_length[length], strict=True)
