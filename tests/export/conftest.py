@@ -16,11 +16,13 @@ from watchword.train.experiment import Experiment
 from watchword.train.loop import train
 from watchword.train.recipe import Recipe
 
-WORDS = """
+TEXT = """
 quiet river runs under old stone bridge and little children play there with their red kite until evening comes when
 mother calls them home for bread soup warm milk then father tells another story about a brave sailor who crossed the
-wide ocean alone in winter storm
-""".split()
+wide ocean alone in winter storm before his ship went down near green islands full of singing birds that nobody knew
+or had ever drawn upon any map made by men
+"""
+WORDS = list(dict.fromkeys(TEXT.split()))
 SILENT, SPOKEN = 0.1, 0.4
 
 
@@ -51,9 +53,9 @@ def tone(rng, word):
 def segments(tmp_path_factory):
     """Forty sentences of eight words by four speakers, of licence CC0; the last speaker is for validation."""
     folder, rng, made = tmp_path_factory.mktemp("speech"), np.random.default_rng(3), []
-    order = itertools.cycle(WORDS)
+    orders = [itertools.cycle(rng.permutation(WORDS).tolist()) for _ in range(4)]
     for number in range(40):
-        words = list(itertools.islice(order, 8))
+        words = list(itertools.islice(orders[number % 4], 8))
         pause = np.zeros(round(SILENT * SAMPLE_RATE))
         audio = np.concatenate([part for word in words for part in (pause, tone(rng, word))])
         starts = [SILENT + place * (SILENT + SPOKEN) for place in range(len(words))]
