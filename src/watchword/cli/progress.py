@@ -6,16 +6,16 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields a function of (done, all) that moves the bar."""
+def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Yields a function of (done, all) that moves the bar; `all` is None where it is not known."""
     if not sys.stderr.isatty():
         last = [-1]
 
-        def lines(done: int, total: int) -> None:
-            tenth = 10 * done // max(total, 1)
-            if tenth > last[0]:
-                last[0] = tenth
-                print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
+        def lines(done: int, total: int | None) -> None:
+            step = done // 10000 if total is None else 10 * done // max(total, 1)
+            if step > last[0] and (step or total is not None):
+                last[0] = step
+                print(f"{what}: {done}" + ("" if total is None else f" of {total}"), file=sys.stderr, flush=True)
 
         yield lines
         return

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,11 @@ class Timed:
     text: str
     start_seconds: float
     end_seconds: float
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The start and the end, in seconds."""
+        return self.start_seconds, self.end_seconds
 
 
 @dataclass(frozen=True)
@@ -78,14 +84,13 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     except UnicodeDecodeError:
         raise SegmentError(f"{path}, line {number}: not UTF-8 text; save the file as UTF-8") from None
     except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise SegmentError(
-            f"{path}: cannot be read after line {number} ({why}); is it the right file, and whole?"
-        ) from None
+        why = str(getattr(error, "strerror", None) or error)
+        why += f" after line {number}; is it whole?" if number else ""
+        raise SegmentError(f"{path}: cannot be read ({why})") from None
 
 
 def write_segments(path: str | Path, segments: Iterable[Segment]) -> None:
-    """Writes a manifest whole or not at all; audio below the manifest's folder is named from there, so both can move."""
+    """Writes a manifest whole or not at all; audio below its folder is named from there, so both can move."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".tmp")
@@ -130,6 +135,8 @@ def _parse(line: str, path: Path, number: int) -> Segment:
         )
     except (TypeError, ValueError):
         raise SegmentError(f"{where}: times must be numbers in seconds (words as [text, start, end])") from None
+    if start < 0 or not all(map(math.isfinite, (start, end, *(t for w in (*words, *phones) for t in w.span)))):
+        raise SegmentError(f"{where}: a time is negative or not finite; times are seconds from the file's start")
     if 0 <= end <= start:
         raise SegmentError(f"{where}: ends at {end} s, before or where it starts ({start} s)")
     rest = {

@@ -133,12 +133,14 @@ def pack(
 
 def _disk_error(error: OSError, out: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{out}: the disk is full; nothing was taken for whole; free some space and run the same command again to go on"
+        return (
+            f"{out}: the disk is full; nothing was taken for whole; free some space, then run the same command to go on"
+        )
     return f"{out}: cannot be written ({error.strerror or error})"
 
 
 def _write(path: Path, content: bytes | memoryview) -> None:
-    """Writes a file and makes sure that it is on the disk; raises OSError with its errno (numpy's own writing has none)."""
+    """Writes a file down to the disk; raises OSError with its errno, which numpy's own writing lacks."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()

@@ -2,9 +2,9 @@
 
     python espeak_library.py LIBRARY DATA VOICE PITCH RATE < text > samples
 
-A process for each text, since the library's state runs on from one text to the next: the same voice would speak the same
-text differently. It writes the sample rate as four bytes, then 16-bit samples, and ends with 3 where it cannot speak.
-Nothing but the standard library is imported: it starts in a hundredth of a second."""
+A process for each text, since the library's state runs on from one text to the next: the same voice would speak
+the same text differently. It writes the sample rate as four bytes, then 16-bit samples, and ends with 3 where it
+cannot speak. Nothing but the standard library is imported: it starts in a hundredth of a second."""
 
 import ctypes
 import sys
@@ -17,7 +17,7 @@ CANNOT_SPEAK = 3
 
 
 def speak(library_path: str, data_folder: str, voice: str, pitch: int, rate: int, text: bytes) -> tuple[int, bytes]:
-    """Speaks UTF-8 text at a pitch of 0 to 100 and a rate in words a minute; returns the sample rate and 16-bit samples,
+    """Speaks UTF-8 text at a pitch of 0 to 100 and a rate in words a minute; returns the rate and 16-bit samples,
     none where it fails. Once a process. `data_folder` is the one that holds the folder espeak-ng-data."""
     library = ctypes.CDLL(library_path)
     # void *text, size_t size, position, its type, end, flags, unsigned *identifier, void *user_data
@@ -46,7 +46,8 @@ def speak(library_path: str, data_folder: str, voice: str, pitch: int, rate: int
 
 
 if __name__ == "__main__":
-    found, spoken = speak(*sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5]), sys.stdin.buffer.read())
+    where, data, name, height, speed = sys.argv[1:]
+    found, spoken = speak(where, data, name, int(height), int(speed), sys.stdin.buffer.read())
     if not spoken:
         sys.exit(CANNOT_SPEAK)
     sys.stdout.buffer.write(found.to_bytes(4, "little") + spoken)

@@ -30,7 +30,8 @@ class RecordWriter:
         # A name of its own, sorted after those of earlier runs: no line is ever appended to one that was cut short.
         while True:
             try:
-                self._file = (folder / f"z{number:05d}-{os.getpid()}.jsonl").open("xb", buffering=0)
+                self.path = folder / f"z{number:05d}-{os.getpid()}.jsonl"
+                self._file = self.path.open("xb", buffering=0)
                 break
             except FileExistsError:
                 number += 1
@@ -51,3 +52,5 @@ class RecordWriter:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        if not self.path.stat().st_size:
+            self.path.unlink()

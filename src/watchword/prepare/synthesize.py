@@ -170,7 +170,7 @@ def _claim(plan: SynthesisPlan, folder: Path) -> None:
     stated["texts_sha256"] = hashlib.sha256("\n".join(plan.texts).encode()).hexdigest()
     stated = json.loads(json.dumps(stated))
     mark = folder / "plan.json"
-    if mark.exists():
+    if mark.exists() and next(read_records(folder / "parts"), None):  # where nothing is spoken yet, any plan will do
         try:
             before = json.loads(mark.read_text(encoding="utf-8"))
             other = [key for key in stated if key != "voice_folder" and before.get(key, stated[key]) != stated[key]]

@@ -106,7 +106,7 @@ def kokoro(voice_folder: str = "") -> Engine:
     files = sorted(path for path in folder.glob("*.bin") if path.stem[:2] in ("af", "am", "bf", "bm"))
     if not files:
         raise VoiceError(
-            f"voices: no English Kokoro voices (af_*.bin, am_*.bin, …) in {folder}; "
+            f"voices: no English Kokoro voices (af_*.bin, am_*.bin, …) in {voice_folder or 'no folder'}; "
             "run `npm pack kokoro-js`, unpack it and pass its package/voices folder with --voices"
         )
     options = onnxruntime.SessionOptions()
