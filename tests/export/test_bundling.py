@@ -92,6 +92,14 @@ def test_an_export_that_fails_leaves_the_old_bundle_and_nothing_else(tmp_path, s
     assert left_behind(tmp_path) == ["made"]
 
 
+def test_what_a_killed_export_left_does_not_stop_the_next(tmp_path, small):
+    (tmp_path / ".made.partial").mkdir()
+    (tmp_path / ".made.partial" / "acoustic.onnx").write_bytes(b"half")
+    (tmp_path / "made").mkdir()
+    assert export_model(small(), tmp_path / "made").name == "made"
+    assert left_behind(tmp_path) == ["made"]
+
+
 def test_a_graph_that_computes_something_else_is_not_exported(tmp_path, small, monkeypatch):
     write = bundling_module.write_graphs
     monkeypatch.setattr(bundling_module, "write_graphs", lambda model, folder: write(small(seed=1).eval(), folder))

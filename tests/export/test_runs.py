@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -76,6 +77,16 @@ def test_8_bits_are_measured_and_kept_only_where_they_lose_little(bundle):
     assert found["kept"] == (bundle.path / "acoustic.int8.onnx").exists()
     assert bundle.acoustic_file == ("acoustic.int8.onnx" if found["kept"] and worst < 0.2 else "acoustic.onnx")
     assert found["cosine_median"] > 0.99
+
+
+def test_every_graph_needs_operators_of_plain_onnx_17_alone(bundle):
+    assert (bundle.path / "acoustic.int8.onnx").exists()
+    for path in bundle.path.glob("*.onnx"):
+        graph = onnx.load(path)
+        assert [(opset.domain, opset.version) for opset in graph.opset_import] == [("", 17)]
+        assert graph.ir_version <= 10
+        inputs = graph.graph.input[0].type.tensor_type.shape.dim
+        assert inputs[1].dim_param
 
 
 def test_lost_points_count_against_error_rates_and_for_the_others():

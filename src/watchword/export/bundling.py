@@ -114,15 +114,16 @@ def _written_aside(out: Path, force: bool) -> Iterator[Path]:
         else:
             if not force:
                 raise ExportError(f"{out}: a bundle is here already; choose another folder, or replace it with --force")
-    aside, old = (out.with_name(f".{out.name}.{state}") for state in ("partial", "old"))
+    place = out.resolve()
+    aside, old = (place.with_name(f".{place.name}.{state}") for state in ("partial", "old"))
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         yield aside
-        if out.exists():
+        if place.exists():
             shutil.rmtree(old, ignore_errors=True)
-            out.rename(old)
-        aside.rename(out)
+            place.rename(old)
+        aside.rename(place)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

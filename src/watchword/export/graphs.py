@@ -47,7 +47,7 @@ class _Pool(_Frames):
 
 def exportable(model: KeywordModel) -> KeywordModel:
     """Copies a model as it is exported: for evaluation, in float32, its text encoder's weights rounded to float16."""
-    model = copy.deepcopy(model).float().eval()
+    model = copy.deepcopy(model).cpu().float().eval()
     with torch.no_grad():
         for weight in model.textual.parameters():
             weight.copy_(weight.half().float())

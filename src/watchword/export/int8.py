@@ -45,6 +45,7 @@ def quantise(source: Path, target: Path, log_mels: Iterable[Array]) -> None:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
+    _declare_used_domains(target)
     describe(target)
 
 
@@ -73,6 +74,16 @@ def times_faster(folder: Path, other: str, frames: int = 1000) -> float:
         return min(taken[1:])
 
     return seconds(Sessions(folder)) / seconds(Sessions(folder, other))
+
+
+def _declare_used_domains(path: Path) -> None:
+    """Drops the operator sets that a graph declares and does not use: other runtimes may not know them."""
+    model = onnx.load(path)
+    used = {node.domain for node in model.graph.node}
+    kept = [opset for opset in model.opset_import if opset.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    onnx.save(model, path)
 
 
 class _Reader(CalibrationDataReader):
