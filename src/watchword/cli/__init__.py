@@ -49,6 +49,9 @@ COMMANDS: dict[str, Lazy | Group] = {
     "score": Lazy("watchword.cli.score:score", "Score a list of (audio path, keyword text) pairs."),
     "phonemes": Lazy("watchword.cli.phonemes:phonemes", "Show how a text will be pronounced, to correct it."),
     "evaluate": Lazy("watchword.cli.evaluate:evaluate", "Measure a bundle on benchmarks.", "evaluate"),
+    "calibrate": Lazy(
+        "watchword.cli.calibrate:calibrate", "Set the threshold of a bundle by false alarms an hour.", "evaluate"
+    ),
     "prepare": Group("Make manifests of speech to train on.", _PREPARE),
     "pack": Lazy("watchword.cli.pack:pack", "Pack manifests into the store that training reads.", "prepare"),
     "train": Lazy("watchword.cli.train:train", "Train what a recipe describes.", "train"),
