@@ -55,7 +55,7 @@ threads = 1
 
 @pytest.fixture
 def small_recipe(tmp_path: Path, tone_store: Store) -> Path:
-    """A recipe file of 12 steps that draws on every source of chance: masks, dropout, samples of classes and of angles."""
+    """A recipe of 12 steps that draws on every source of chance: masks, dropout, samples of classes and of angles."""
     path = tmp_path / "small.toml"
     path.write_text(SMALL.replace("STORE", str(tone_store.folder)))
     return path
