@@ -54,8 +54,8 @@ def tones_hz() -> dict[str, int]:
 
 @pytest.fixture(scope="session")
 def tone_store(tmp_path_factory: pytest.TempPathFactory, tones_hz: dict[str, int]) -> Any:
-    """12 utterances of 5 words: each word 0.3 s of its own sine, 0.1 s of digital silence between; words, phrases of two
-    and one phone a word are labelled. "house" is said once only."""
+    """12 utterances of 5 words: each word 0.3 s of its own sine, 0.1 s of digital silence between; words, phrases of
+    two and one phone a word are labelled. "house" is said once only."""
     import numpy as np
     import soundfile
 

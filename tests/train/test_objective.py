@@ -71,9 +71,8 @@ def test_a_weight_scales_its_terms_gradient(recipe: Recipe, tone_store: Store) -
     gradients = []
     for weight in (1.0, 3.0):
         assert recipe.objective.monotonic is not None
-        alone = changed(
-            recipe, **dict.fromkeys(PLACES), monotonic=recipe.objective.monotonic.model_copy(update={"weight": weight})
-        )
+        term = recipe.objective.monotonic.model_copy(update={"weight": weight})
+        alone = changed(recipe, **{**dict.fromkeys(PLACES), "monotonic": term})
         model, objective = build(alone, tone_store)
         total, logged = objective(match_of(model, recipe, tone_store))
         total.backward()
@@ -157,17 +156,14 @@ def test_the_adversary_is_served_its_gradient_whole_and_the_encoders_theirs_reve
     for strength in (0.1, 0.2):
         assert recipe.objective.adversary is not None
         term = recipe.objective.adversary.model_copy(update={"strength": strength})
-        alone = changed(recipe, **dict.fromkeys(PLACES), adversary=term)
+        alone = changed(recipe, **{**dict.fromkeys(PLACES), "adversary": term})
         model, objective = build(alone, tone_store)
         objective.set_progress(1.0)
         total, _ = objective(match_of(model, recipe, tone_store))
         total.backward()
-        encoder, classifier = (
-            model.textual.output.weight.grad,
-            objective.losses["adversary"].classifier.output.weight.grad,
-        )
+        encoder = model.textual.output.weight.grad
         assert encoder is not None
-        gradients.append((encoder, classifier))
+        gradients.append((encoder, objective.losses["adversary"].classifier.output.weight.grad))
     torch.testing.assert_close(gradients[1][0], 2 * gradients[0][0])
     torch.testing.assert_close(gradients[1][1], gradients[0][1])
     # A step along the encoder's gradient makes the modality easier to tell; against the classifier's, too.
