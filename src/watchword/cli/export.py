@@ -20,7 +20,10 @@ def export(
     """Export a run as a bundle, proved equal to torch. It appears whole or not at all."""
     from watchword.export import export as export_run
 
-    made = export_run(run, bundle, checkpoint=checkpoint, quantised=int8, force=force)
+    def tell(step: str) -> None:
+        typer.echo(f"export: {step}", err=True)
+
+    made = export_run(run, bundle, checkpoint=checkpoint, quantised=int8, force=force, tell=tell)
     card = made.card
     rows = [f"{name:16} {listed['bytes'] / 1e6:7.2f} MB" for name, listed in card["files"].items()]
     total = sum(listed["bytes"] for listed in card["files"].values()) / 1e6

@@ -65,15 +65,14 @@ def times_faster(folder: Path, other: str, frames: int = 1000) -> float:
     """How many times faster the acoustic graph `other` is than the float32 one, on one thread, best of five."""
     log_mel = np.full((1, frames, 40), -7.0, np.float32)
 
-    def seconds(sessions: Sessions) -> float:
-        taken: list[float] = []
-        for _ in range(6):
+    taken: tuple[list[float], list[float]] = ([], [])
+    pair = Sessions(folder), Sessions(folder, other)
+    for _ in range(6):  # by turns, so that whatever else the machine does slows both
+        for sessions, seconds in zip(pair, taken, strict=True):
             began = time.perf_counter()
             sessions.frames(log_mel)
-            taken.append(time.perf_counter() - began)
-        return min(taken[1:])
-
-    return seconds(Sessions(folder)) / seconds(Sessions(folder, other))
+            seconds.append(time.perf_counter() - began)
+    return min(taken[0][1:]) / min(taken[1][1:])
 
 
 def _declare_used_domains(path: Path) -> None:

@@ -1,6 +1,6 @@
 """A run becomes a bundle: its checkpoint exported, measured, quantised where that loses little, and described."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,19 @@ LOWEST_MEDIAN_COSINE, MOST_POINTS_KEPT, MOST_POINTS_DEFAULT = 0.99, 1.0, 0.2
 
 
 def export(
-    run: Path, out: Path, *, checkpoint: Path | None = None, quantised: bool = True, force: bool = False
+    run: Path,
+    out: Path,
+    *,
+    checkpoint: Path | None = None,
+    quantised: bool = True,
+    force: bool = False,
+    tell: Callable[[str], None] = lambda step: None,
 ) -> Bundle:
     """Exports a run's checkpoint (the newest, or the one named) into a new bundle at `out`, whole or not at all.
 
-    Figures and threshold come from the recipe's held-out speakers, through onnxruntime. Raises ExportError as
-    `export_model` does and for what is no run; CheckpointError, StoreError or RecipeError for what is lacking."""
+    Figures and threshold come from the recipe's held-out speakers, through onnxruntime; `tell` hears what is being done.
+    Raises ExportError as `export_model` does and for what is no run; CheckpointError, StoreError or RecipeError for what
+    is lacking."""
     recipe = read_run(run)
     path = checkpoint or newest_checkpoint(run)
     if path is None:
@@ -42,8 +49,10 @@ def export(
     del state
 
     def finish(exported: KeywordModel, folder: Path) -> Mapping[str, Any]:
-        return measured(exported, folder, recipe, store, quantised, card["metrics"])
+        tell("the graphs are proved; measuring them")
+        return measured(exported, folder, recipe, store, quantised, card["metrics"], tell)
 
+    tell(f"writing the graphs of {path.name} and proving them equal to torch")
     return export_model(model, out, card, force=force, finish=finish)
 
 
@@ -59,7 +68,13 @@ def read_run(run: Path) -> Recipe:
 
 
 def measured(
-    model: KeywordModel, folder: Path, recipe: Recipe, store: Store, quantised: bool, metrics: Mapping[str, Any]
+    model: KeywordModel,
+    folder: Path,
+    recipe: Recipe,
+    store: Store,
+    quantised: bool,
+    metrics: Mapping[str, Any],
+    tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """Measures the graphs in a folder, adds the 8-bit one if it is `quantised` well; returns that part of the card."""
     validation = held_out(recipe)
@@ -75,6 +90,7 @@ def measured(
     }
     if not quantised:
         return card
+    tell("quantising to 8 bits and measuring again")
     int8.quantise(folder / ACOUSTIC_FILE, folder / ACOUSTIC_INT8_FILE, int8.calibration(store, sessions, recipe.seed))
     moved = embed_clips(Sessions(folder, ACOUSTIC_INT8_FILE), trials.clips, *silence)
     loss = int8.loss_points(figures, trials.figures(moved, texts))
