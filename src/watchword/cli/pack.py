@@ -25,12 +25,13 @@ def pack(
     An interrupted call goes on where it stopped; the store appears whole or not at all.
     """
     from watchword.cli.progress import progress_bar
-    from watchword.data.segment import SegmentError, read_segments
+    from watchword.data.segment import SegmentError, numbered_lines, read_segments
     from watchword.data.store import PackConfig, StoreError
     from watchword.data.store import pack as pack_store
 
     try:
-        words = frozenset(holdout.read_text(encoding="utf-8").split()) if holdout else frozenset()
+        lines = numbered_lines(holdout) if holdout else ()
+        words = frozenset(word for _, line in lines for word in line.lower().split())
         left_out = set(without_speaker or ())
         segments = [
             segment
@@ -43,11 +44,14 @@ def pack(
     except (SegmentError, StoreError, OSError) as error:
         typer.echo(f"pack: {error}", err=True)
         raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted; run the same command again to go on", err=True)
+        raise
     hours = sum(source["hours"] for source in store.sources)
     typer.echo(
         f"{out}: {hours:.1f} hours, {len(store.utterances)} utterances of {len(store.speakers)} speakers, "
         f"{len(store.items)} words and phrases of {len(store.texts)} classes"
     )
-    skipped = sum(1 for _ in (out / "skipped.tsv").open(encoding="utf-8"))
+    skipped = (out / "skipped.tsv").read_bytes().count(b"\n")
     if skipped:
         typer.echo(f"{skipped} segments could not be used; see {out / 'skipped.tsv'}", err=True)

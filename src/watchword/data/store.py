@@ -193,14 +193,17 @@ def _pack_part(job: tuple[list[Segment], str, PackConfig]) -> str:
             continue
         part.audio.append(np.clip(samples[first:last] * 32768.0, -32768, 32767).astype(np.int16))
         part.rows.append(row)
+    contents = {
+        ".bin": b"".join(audio.tobytes() for audio in part.audio),
+        ".json": json.dumps({"rows": part.rows, "skipped": part.skipped}).encode(),  # last: it makes the part whole
+    }
+    aside = Path(f"{stem}.{os.getpid()}.tmp")  # a worker that outlived a killed call may still write the same part
     try:
-        _write(Path(stem + ".bin.tmp"), b"".join(audio.tobytes() for audio in part.audio))
-        os.replace(stem + ".bin.tmp", stem + ".bin")
-        _write(Path(stem + ".json.tmp"), json.dumps({"rows": part.rows, "skipped": part.skipped}).encode())
-        os.replace(stem + ".json.tmp", stem + ".json")
+        for suffix, content in contents.items():
+            _write(aside, content)
+            aside.replace(stem + suffix)
     except OSError as error:
-        for suffix in (".bin.tmp", ".json.tmp"):
-            Path(stem + suffix).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         # Named by the store that the person asked for, not by the folder of its parts.
         return _disk_error(error, Path(str(Path(stem).parent).removesuffix(".partial")))
     return ""

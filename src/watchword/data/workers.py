@@ -18,12 +18,16 @@ class WorkerKilledError(RuntimeError):
 def run_workers(
     open_work: Callable[[], Callable[[Item], Result]], items: Sequence[Item], jobs: int = 0
 ) -> Iterator[Result]:
-    """Yields the result of each item, in the order in which they are finished, from `jobs` processes (0: one a core).
+    """Yields the result of each item, in the order in which they are finished, from `jobs` processes (0: one a core);
+    a single job is done in this one.
 
     `open_work` is called once in each process and returns what is called with every item of its share; it and the items
     must be picklable. An exception in a worker ends all of them and is raised here. Raises WorkerKilledError where a
     worker dies. Closing the generator ends the workers; so does the death of this process."""
     jobs = min(jobs or os.cpu_count() or 1, len(items))
+    if jobs == 1:
+        yield from map(open_work(), items)
+        return
     context = multiprocessing.get_context("spawn")
     workers, open_ends = [], {}
     try:

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,9 @@ def speak_clip(
     soundfile.write(encoded, samples * (0.7 / float(np.abs(samples).max())), SAMPLE_RATE, format="OGG", subtype="OPUS")
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded.getbuffer())
+    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    aside.write_bytes(encoded.getbuffer())
+    aside.replace(path)
     return {"clip": clip, "engine": engine_name, "audio": name, "text": text, "voice": spoken.voice,
             "seconds": round(len(samples) / SAMPLE_RATE, 4)}  # fmt: skip
 
