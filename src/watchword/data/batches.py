@@ -19,7 +19,8 @@ class BatchConfig(BaseModel):
     """How batches are drawn and cut; seconds throughout.
 
     `in_context = false` cuts exactly the word (the paper). With `in_context` a crop keeps `before` and `after` of what
-    really surrounds the word, or, for `silence_share` of them, the word alone is set in near-silence; up to
+    really surrounds the word, or, for `silence_share` of them, the word alone is set in near-silence (and for `wide_share`
+    of these the span takes in some of that silence: recordings of one word are scored whole); up to
     `extra_spans` other words and phrases that lie wholly in the crop are learned from as well. Crops are then joined
     into rows of about the longest one's length, so that a batch holds little padding, and each row is distorted as one
     scene."""
@@ -33,6 +34,7 @@ class BatchConfig(BaseModel):
     before: tuple[float, float] = (0.1, 0.9)
     after: tuple[float, float] = (0.1, 0.5)
     silence_share: float = 0.5
+    wide_share: float = Field(0.0, ge=0, le=1)
     extra_spans: int = Field(default=4, ge=0)
     jitter: float = 0.0
     speed: tuple[float, float] = (1.0, 1.0)
@@ -150,7 +152,9 @@ class BatchMaker:
         if rng.random() < c.silence_share:
             audio = _in_silence(_floats(samples[start:end]), before, after, rng)
             inside = phones[(phones["start"] >= start) & (phones["end"] <= end)]
-            spans = [(label, before, before + end - start)]
+            wide = bool(c.wide_share) and rng.random() < c.wide_share
+            early, late = (round(rng.uniform(0, side)) for side in (before, after)) if wide else (0, 0)
+            spans = [(label, before - early, before + end - start + late)]
             spans += self._others(item, start, end, before - start, c.extra_spans // 2, rng)
             crop = _Crop(
                 audio,
