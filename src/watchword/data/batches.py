@@ -19,8 +19,8 @@ class BatchConfig(BaseModel):
     """How batches are drawn and cut; seconds throughout.
 
     `in_context = false` cuts exactly the word (the paper). With `in_context` a crop keeps `before` and `after` of what
-    really surrounds the word, or, for `silence_share` of them, the word alone is set in near-silence (and for `wide_share`
-    of these the span takes in some of that silence: recordings of one word are scored whole); up to
+    really surrounds the word, or, for `silence_share` of them, the word alone is set in near-silence; the spans of
+    `wide_share` of these take in some of that silence, since recordings of one word are scored whole. Up to
     `extra_spans` other words and phrases that lie wholly in the crop are learned from as well. Crops are then joined
     into rows of about the longest one's length, so that a batch holds little padding, and each row is distorted as one
     scene."""
