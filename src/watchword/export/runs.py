@@ -31,9 +31,9 @@ def export(
 ) -> Bundle:
     """Exports a run's checkpoint (the newest, or the one named) into a new bundle at `out`, whole or not at all.
 
-    Figures and threshold come from the recipe's held-out speakers, through onnxruntime; `tell` hears what is being done.
-    Raises ExportError as `export_model` does and for what is no run; CheckpointError, StoreError or RecipeError for what
-    is lacking."""
+    Figures and threshold come from the recipe's held-out speakers, through onnxruntime; `tell` hears what is done.
+    Raises ExportError as `export_model` does and for what is no run; CheckpointError, StoreError or RecipeError for
+    what is lacking."""
     recipe = read_run(run)
     path = checkpoint or newest_checkpoint(run)
     if path is None:
