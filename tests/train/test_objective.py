@@ -48,7 +48,7 @@ def test_every_term_is_logged_by_name_and_the_total_is_their_weighted_sum(recipe
     offset = {name: float(objective.losses[name].last_offset) for name in ("point_to_point", "phoneme")}
     expected = sum(weight[name] * (value + offset.get(name, 0.0)) for name, value in logged.items())
     assert offset["phoneme"] > 50  # the constant that is not logged
-    assert float(total) == pytest.approx(expected, rel=1e-5)
+    assert float(total.detach()) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -64,7 +64,7 @@ def test_switching_a_term_off_removes_exactly_it(place: str, recipe: Recipe, ton
     assert left == {name: logged[name] for name in left}
     removed = sum(logged[name] for name in set(logged) - set(left))
     removed += float(getattr(objective.losses[place], "last_offset", 0.0))
-    assert float(total - rest) == pytest.approx(objective.weights[place] * removed, rel=1e-4, abs=1e-4)
+    assert float((total - rest).detach()) == pytest.approx(objective.weights[place] * removed, rel=1e-4, abs=1e-4)
 
 
 def test_a_weight_scales_its_terms_gradient(recipe: Recipe, tone_store: Store) -> None:
@@ -98,7 +98,7 @@ def test_the_keyword_classifier_keeps_to_the_most_frequent_classes(recipe: Recip
     known = match.labels < 3
     if known.any():
         alone = objective.losses["keyword"](match.audio[known], match.labels[known])
-        assert logged["keyword"] == pytest.approx(float(alone), rel=1e-6)
+        assert logged["keyword"] == pytest.approx(float(alone.detach()), rel=1e-6)
     else:
         assert "keyword" not in logged
 
@@ -141,7 +141,7 @@ def test_the_scales_are_in_the_box_after_a_step_that_would_leave_it(recipe: Reci
     objective.after_step()
     for name, (low, high) in BOX.items():
         values = getattr(scales, name).detach()
-        assert low <= float(values.min()) <= float(values.max()) <= high
+        assert low - 1e-6 <= float(values.min()) <= float(values.max()) <= high + 1e-6
     absent = torch.ones(len(before), dtype=torch.bool)
     absent[match.phoneme_labels] = False
     assert absent.any()
@@ -166,14 +166,14 @@ def test_the_adversary_is_served_its_gradient_whole_and_the_encoders_theirs_reve
         gradients.append((encoder, objective.losses["adversary"].classifier.output.weight.grad))
     torch.testing.assert_close(gradients[1][0], 2 * gradients[0][0])
     torch.testing.assert_close(gradients[1][1], gradients[0][1])
-    # A step along the encoder's gradient makes the modality easier to tell; against the classifier's, too.
+    # The encoder's own step makes the modality harder to tell.
     model, objective = build(alone, tone_store)
     objective.set_progress(1.0)
     total, _ = objective(match_of(model, recipe, tone_store))
     with torch.no_grad():
         model.textual.output.weight -= 0.05 * gradients[0][0] / gradients[0][0].norm()
     worse, _ = objective(match_of(model, recipe, tone_store))
-    assert float(worse) > float(total)
+    assert float(worse.detach()) > float(total.detach())
 
 
 def test_progress_reaches_the_margin_and_the_ramp(recipe: Recipe, tone_store: Store) -> None:
