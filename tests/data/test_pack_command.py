@@ -1,4 +1,4 @@
-"""`watchword pack` when things go wrong: a full disk, a kill, a manifest that is none. Nothing half-written is a store."""
+"""`watchword pack` when things go wrong: a full disk, a kill, a bad manifest. Nothing half-written is a store."""
 
 import os
 import resource
@@ -25,7 +25,7 @@ def manifest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
     noise = 0.1 * np.random.default_rng(5).standard_normal(40 * SAMPLE_RATE)
     write(folder / "noise.wav", noise.astype(np.float32))
-    words = "one two three four five six seven eight nine ten".split()
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
     segments = []
     for number in range(SEGMENTS):
         start, word = number / 40, words[number % 10]

@@ -15,7 +15,7 @@ def texts_of(store):
 
 def test_words_and_phrases_of_up_to_four(tmp_path, make_segment):
     store = pack([make_segment("please turn all lights off")], tmp_path / "store", workers=1)
-    words = "please turn all lights off".split()
+    words = ["please", "turn", "all", "lights", "off"]
     expected = {" ".join(words[i:j]) for i in range(5) for j in range(i + 1, min(i + 4, 5) + 1)}
     assert sorted(texts_of(store)) == sorted(expected)
     assert set(store.items["num_words"]) == {1, 2, 3, 4}

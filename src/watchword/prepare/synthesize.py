@@ -95,8 +95,11 @@ def speak_clip(
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    aside.write_bytes(encoded.getbuffer())
-    aside.replace(path)
+    try:
+        aside.write_bytes(encoded.getbuffer())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
     return {"clip": clip, "engine": engine_name, "audio": name, "text": text, "voice": spoken.voice,
             "seconds": round(len(samples) / SAMPLE_RATE, 4)}  # fmt: skip
 
@@ -120,7 +123,7 @@ def _open_work(plan: SynthesisPlan, folder: Path) -> Callable[[int], dict[str, o
     def work(clip: int) -> dict[str, object]:
         record = speak_clip(plan, clip, engines, listen, folder)
         name = str(record["engine"])
-        if not record.pop("failed", False):
+        if not record.get("failed"):
             failures.pop(name, None)
         elif name in failures:
             failures[name] += 1
@@ -143,7 +146,8 @@ def synthesize(
     is missing, a worker is killed, or the folder holds another plan; OSError for a full disk."""
     _claim(plan, folder)
     done = _read_done(folder)
-    waiting = [clip for clip in range(plan.clips) if clip not in done]
+    # What an engine failed on is tried again: it may have been a full disk, or a busy machine.
+    waiting = [clip for clip in range(plan.clips) if clip not in done or done[clip].get("failed")]
     if waiting:
         count = plan.clips - len(waiting)
         if progress:
