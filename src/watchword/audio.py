@@ -12,6 +12,9 @@ FRAME_SAMPLES = 400
 HOP_SAMPLES = 160
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".oga", ".aif", ".aiff")
 
+# Writers into a pipe state such sizes since they cannot know; others miscount by the length of a header.
+_UNKNOWN_SIZE, _SIZE_SLACK = 0x7FFFF000, 64
+
 
 class AudioError(ValueError):
     """Audio that cannot be used; the message says which file, why, and what to do instead."""
@@ -121,3 +124,11 @@ def _check(path: Path) -> None:
         raise AudioError(f"{path}: is a folder, not an audio file")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: is empty (0 bytes)")
+    # libsndfile takes a WAV that was cut short for a shorter one.
+    with path.open("rb") as file:
+        head = file.read(12)
+    stated = int.from_bytes(head[4:8], "little")
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE" and stated < _UNKNOWN_SIZE:
+        there = path.stat().st_size
+        if stated + 8 > there + _SIZE_SLACK:
+            raise AudioError(f"{path}: cut short, {there} of {stated + 8} bytes are there; fetch or record it again")

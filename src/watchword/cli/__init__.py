@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from typer import Option, Typer
+from typer import Exit, Option, Typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
@@ -141,9 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"watchword {__version__}")
         return 0
     try:
-        status = _program().main(arguments, prog_name="watchword", standalone_mode=False)
+        status = _run(arguments)
         sys.stdout.flush()
-        return status if isinstance(status, int) else 0
+        return status
     except BrokenPipeError:
         # Whoever read us has gone: say nothing, not even when Python closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -154,10 +154,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _explain(error, arguments)
 
 
+def _run(arguments: list[str]) -> int:
+    # Not typer's own main, which ends the process by itself at Ctrl-C and broken pipes.
+    program = _program()
+    try:
+        with program.make_context("watchword", arguments) as context:
+            program.invoke(context)
+    except Exit as ended:
+        return ended.exit_code
+    return 0
+
+
 def _explain(error: Exception, arguments: Sequence[str]) -> int:
     """Prints an error as one sentence and returns the exit status."""
-    if type(error).__name__ == "Abort":  # typer's word for Ctrl-C
-        return INTERRUPTED
     if hasattr(error, "format_message"):  # typer's usage errors
         path = getattr(getattr(error, "ctx", None), "command_path", "watchword")
         sentence = f"{path}: {error.format_message().rstrip('.')}; see {path} --help"  # pyright: ignore[reportAttributeAccessIssue]

@@ -56,6 +56,8 @@ def score(
     from watchword.cli.progress import progress_bar
     from watchword.runtime import Spotter
 
+    if out and not out.parent.is_dir():
+        raise ListError(f"{out}: there is no folder {out.parent} to write into; make it first")
     spotter = Spotter([], bundle, threads=threads)
     header, rows = read_list(trials, spotter)
     scores: dict[int, float] = {}

@@ -70,7 +70,9 @@ def sort_arguments(arguments: list[str], keywords: list[str]) -> tuple[list[str]
     Raises SpotError where either is missing, AudioError for what looks like a path and does not exist."""
     keywords, paths = list(keywords), []
     for argument in arguments:
-        if argument == STDIN or Path(argument).is_file():
+        if not argument:  # as a path it would be the folder here
+            keywords.append(argument)
+        elif argument == STDIN or Path(argument).is_file():
             paths.append(Path(argument))
         elif Path(argument).is_dir():
             paths += _files_below(Path(argument))

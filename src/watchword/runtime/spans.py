@@ -73,7 +73,7 @@ def span_lengths(num_phonemes: int, seconds_per_phoneme: float, settings: ScanSe
     """The lengths, in frames, of the spans in which a keyword of so many phonemes is looked for.
 
     >>> span_lengths(6, 0.09, ScanSettings())
-    (32, 39, 47, 57, 75)
+    (31, 41, 50, 60, 73)
     """
     usual = num_phonemes * seconds_per_phoneme
     shortest, longest = settings.shortest_seconds, settings.longest_seconds
