@@ -57,6 +57,7 @@ def test_benchmarks_on_a_manifest(bundle, spoken_segments, tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     (measured,) = report["results"]
     assert (measured["corpus"], measured["counts"]["speakers"]) == ("made", 4)
+    assert "metrics" not in json.loads((bundle / "card.json").read_text())
     (written,) = (tmp_path / "cache" / "watchword" / "trials").iterdir()
     assert written.name == measured["trials_file"]
     assert measured["trials_sha256"][:12] in written.name
@@ -66,11 +67,14 @@ def test_trials_folder_of_ones_own_and_the_same_list_again(bundle, spoken_segmen
     manifest = tmp_path / "made.segments.jsonl"
     write_segments(manifest, spoken_segments)
     for name in ("one", "two"):
+        card = ("--card",) if name == "two" else ()
         options = ("--data", manifest, "--size", 8, "--resamples", 5, "--trials", tmp_path / "lists")
-        assert run(bundle, "-b", "libriphrase-style", *options, "--out", tmp_path / name).exit_code == 0
+        assert run(bundle, "-b", "libriphrase-style", *options, *card, "--out", tmp_path / name).exit_code == 0
     one, two = (json.loads((tmp_path / name).read_text())["results"][0] for name in ("one", "two"))
     assert one["trials_sha256"] == two["trials_sha256"]
     assert one["figures"] == two["figures"]
+    on_card = json.loads((bundle / "card.json").read_text())["metrics"]["libriphrase-style/made"]
+    assert on_card["figures"] == two["figures"]
     assert len(list((tmp_path / "lists").iterdir())) == 1
 
 

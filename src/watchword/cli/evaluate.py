@@ -25,6 +25,7 @@ def evaluate(
     ] = None,
     split: Annotated[str, typer.Option(help="The split of aligned manifests to take speech from.")] = "test",
     out: Annotated[Path | None, typer.Option(help="Write the report here, as JSON.")] = None,
+    card: Annotated[bool, typer.Option("--card", help="Write the figures on the bundle's card, too.")] = False,
     trials: Annotated[Path | None, typer.Option(help="The folder for the trial lists.", show_default="cache")] = None,
     size: Annotated[
         int | None, typer.Option(min=1, help="Segments to take, in place of 3000 (wsj), 4000 (phrases) or all (words).")
@@ -61,7 +62,7 @@ def evaluate(
             typer.echo(f"left out: {sentence}", err=True)
         settings = Settings(seed, split, size, context, resamples)
         command = _command(bundle, benchmark, data, settings)
-        _run(bundle, found, settings, trials or _cache(), out, command)
+        _run(bundle, found, settings, trials or _cache(), out, card, command)
     except (ValueError, FileNotFoundError) as error:
         _fail(str(error))
 
@@ -72,13 +73,14 @@ def _run(
     settings: "Settings",
     trials_folder: Path,
     out: Path | None,
+    card: bool,
     command: str,
 ) -> None:
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from watchword.evaluate.benchmarks import run_benchmark
-    from watchword.evaluate.report import build_report, report_tables, write_report
+    from watchword.evaluate.report import CARD, build_report, merge_into_card, report_tables, write_report
     from watchword.evaluate.through_runtime import load_scorer
 
     folder, scorer = load_scorer(bundle)
@@ -99,6 +101,8 @@ def _run(
     report = build_report(folder, results, command)
     if out:
         write_report(out, report)
+    if card:
+        merge_into_card(folder / CARD, report)
     console = Console()
     for result, table in zip(results, report_tables(results), strict=True):
         console.print(table)
