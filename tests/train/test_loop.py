@@ -1,5 +1,6 @@
 """The loop's parts: the learning rate, checkpoints that are whole or absent, the log, and the precision."""
 
+import itertools
 import json
 import resource
 from pathlib import Path
@@ -34,7 +35,7 @@ def test_cosine_falls_from_one_to_a_fiftieth() -> None:
     assert rates[0] == pytest.approx(1.0)
     assert rates[500] == pytest.approx(0.51)
     assert rates[-1] == pytest.approx(0.02, abs=1e-4)
-    assert all(a > b for a, b in zip(rates, rates[1:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(rates))
 
 
 def test_checkpoints_are_read_as_written_and_the_last_two_are_kept(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def train(
     from watchword.train.checkpoint import CheckpointError
     from watchword.train.material import prepare_material
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as by Ctrl-C, ending the processes begun here
+    old = signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as by Ctrl-C, ending the processes begun here
     try:
         if loaded.data.synthesis and not (resolve(loaded.data.store) / "index.json").exists():
             typer.echo(f"train: no store at {resolve(loaded.data.store)} yet: speaking and packing it first", err=True)
@@ -61,6 +61,8 @@ def train(
         _fail(str(error))
     except FloatingPointError as error:
         _fail(f"{error}")
+    finally:
+        signal.signal(signal.SIGTERM, old)
     if not finished:
         typer.echo(f"train: stopped and saved in {folder}; {again}", err=True)
         raise typer.Exit(130)

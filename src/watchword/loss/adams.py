@@ -1,6 +1,6 @@
 """AdaMS: the scales and the margin of Eq. 2, fixed or learned for each class."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -32,6 +32,8 @@ class ClassScales(nn.Module):
         self, pull_scale: float, push_scale: float, margin: float, adaptive: Adaptive = "none", num_classes: int = 0
     ) -> None:
         super().__init__()
+        if adaptive not in get_args(Adaptive):
+            raise ValueError(f"adaptive {adaptive!r} is not known; known are {', '.join(get_args(Adaptive))}")
         if min(pull_scale, push_scale) <= 0:
             raise ValueError(f"pull_scale and push_scale must be above 0, not {pull_scale} and {push_scale}")
         if adaptive != "none" and num_classes < 1:

@@ -104,13 +104,15 @@ def train(
             total, terms = objective(match)
             if not torch.isfinite(total):
                 raise FloatingPointError(
-                    f"step {step}: the loss is {float(total)} ({terms}); lower train.learning_rate"
+                    f"step {step}: the loss is {float(total.detach())} ({terms}); lower train.learning_rate"
                 )
             optimizer.zero_grad(set_to_none=True)
             total.backward()
             norm = torch.nn.utils.clip_grad_norm_(
                 [p for group in optimizer.param_groups if group["clip"] for p in group["params"]], config.clip_norm
             )
+            if not torch.isfinite(norm):
+                raise FloatingPointError(f"step {step}: the gradient is {float(norm)}; lower train.learning_rate")
             optimizer.step()
             objective.after_step()
             done = step + 1
