@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,6 +219,16 @@ def test_killed_and_resumed_equals_unbroken(tmp_path, fast_engine):
         assert np.array_equal(read(mine.audio), read(theirs.audio))
 
 
+def children_of(parent):
+    """Yields the number and the command line of each child process."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"PPid:\t{parent}\n" in (folder / "status").read_text():
+                yield int(folder.name), (folder / "cmdline").read_text()
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
+            continue
+
+
 def test_a_killed_worker_ends_the_call_with_one_sentence(tmp_path, fast_engine):
     texts = tmp_path / "texts.txt"
     texts.write_text("\n".join(TEXTS))
@@ -225,11 +236,8 @@ def test_a_killed_worker_ends_the_call_with_one_sentence(tmp_path, fast_engine):
     while finished(tmp_path / "out") < 4:
         assert process.poll() is None
         time.sleep(0.01)
-    children = subprocess.run(
-        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
-    )
-    victim = next(line.split()[0] for line in children.stdout.splitlines() if "spawn_main" in line)
-    os.kill(int(victim), signal.SIGKILL)
+    victim = next(child for child in children_of(process.pid) if "--multiprocessing-fork" in child[1])[0]
+    os.kill(victim, signal.SIGKILL)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 2
     assert told.splitlines()[-1].startswith("synthesize: a worker process was killed (exit status -9")
