@@ -53,15 +53,15 @@ threads = 1
 """
 
 
-@pytest.fixture
-def small_recipe(tmp_path: Path, tone_store: Store) -> Path:
+@pytest.fixture(scope="session")
+def small_recipe(tmp_path_factory: pytest.TempPathFactory, tone_store: Store) -> Path:
     """A recipe of 12 steps that draws on every source of chance: masks, dropout, samples of classes and of angles."""
-    path = tmp_path / "small.toml"
+    path = tmp_path_factory.mktemp("recipes") / "small.toml"
     path.write_text(SMALL.replace("STORE", str(tone_store.folder)))
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def start_training(small_recipe: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts `watchword train` on the small recipe in a process of its own."""
 
