@@ -41,7 +41,7 @@ def train(
     from watchword.train.checkpoint import CheckpointError
     from watchword.train.material import prepare_material
 
-    old = signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as by Ctrl-C, ending the processes begun here
+    old = signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as by Ctrl-C, ending all processes
     try:
         if loaded.data.synthesis and not (resolve(loaded.data.store) / "index.json").exists():
             typer.echo(f"train: no store at {resolve(loaded.data.store)} yet: speaking and packing it first", err=True)

@@ -34,7 +34,7 @@ class BatchConfig(BaseModel):
     before: tuple[float, float] = (0.1, 0.9)
     after: tuple[float, float] = (0.1, 0.5)
     silence_share: float = 0.5
-    wide_share: float = Field(0.0, ge=0, le=1)
+    wide_share: float = Field(default=0.0, ge=0, le=1)
     extra_spans: int = Field(default=4, ge=0)
     jitter: float = 0.0
     speed: tuple[float, float] = (1.0, 1.0)

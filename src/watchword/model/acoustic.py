@@ -87,11 +87,7 @@ class AcousticEncoder(nn.Module):
 
     def _mean(self, x: Tensor, mask: Tensor | None) -> Tensor:
         if self.config.context == "utterance":
-            return (
-                _time_mean(x)
-                if mask is None
-                else (x * mask).sum(2, keepdim=True) / mask.sum(2, keepdim=True)
-            )
+            return _time_mean(x) if mask is None else (x * mask).sum(2, keepdim=True) / mask.sum(2, keepdim=True)
         prior = self.config.mean_prior_frames
         sums, counts = window_sums(x - self.prior_mean[None, :, None], self.config.mean_window_frames)
         return self.prior_mean[None, :, None] + sums / (counts + prior)

@@ -105,7 +105,7 @@ class Experiment:
 
 
 def held_out(recipe: Recipe) -> Validation | None:
-    """Builds the trials on a recipe's held-out speakers, the same each time; None where it names no manifest for them."""
+    """Builds the trials on a recipe's held-out speakers, the same each time; None where it names no manifest."""
     data = recipe.data
     if not data.validation:
         return None
