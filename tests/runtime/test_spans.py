@@ -5,7 +5,7 @@ import pytest
 
 from watchword.audio import span_frames
 from watchword.bundle import BundleError
-from watchword.runtime.spans import ScanSettings, frame_seconds, span_lengths
+from watchword.runtime.spans import ScanSettings, frame_seconds, length_cost, span_lengths
 
 
 def test_lengths_grow_with_phonemes_within_bounds():
@@ -25,6 +25,14 @@ def test_lengths_are_within_rounding_of_the_factors(phonemes):
     lengths = np.array(span_lengths(phonemes, 0.09, settings))
     wanted = 100 * 0.09 * phonemes * np.array(settings.factors)
     assert np.abs(np.log(lengths / wanted)).max() <= np.log(settings.length_ratio) / 2 + 1 / min(lengths)
+
+
+def test_the_usual_length_costs_nothing_and_others_more_the_further_they_are():
+    settings = ScanSettings()
+    costs = [length_cost(length, 10, 0.1, settings) for length in (45, 60, 90, 120, 180)]
+    assert costs[2] == pytest.approx(0.0, abs=1e-6)
+    assert costs[0] > costs[1] > costs[2] < costs[3] < costs[4]
+    assert costs[0] == pytest.approx(costs[4], abs=1e-6)
 
 
 def test_keywords_share_lengths():
@@ -51,6 +59,7 @@ def test_the_card_sets_what_it_names():
     [
         ({"hop": 1}, "unknown key 'hop'"),
         ({"smoothing_steps": 2}, "must be odd"),
+        ({"length_prior": -1}, "not be below 0"),
         ({"factors": []}, "at least one"),
         ({"length_ratio": 1.0}, "above 1"),
         ({"hop_seconds": 0}, "above 0"),

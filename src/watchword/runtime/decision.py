@@ -13,7 +13,9 @@ from watchword.runtime.spans import ScanSettings
 
 @dataclass(frozen=True)
 class Detection:
-    """A keyword that was found: how alike it sounded (cosine, 1 at most), where, and the threshold that it reached."""
+    """A keyword that was found: how alike it sounded, where, and the threshold that it reached.
+
+    The score is a cosine, 1 at most, less a little where the span was unusually long or short for the keyword."""
 
     keyword: str
     score: float

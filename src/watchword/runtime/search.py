@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchword.runtime.encoder import Encoder
-from watchword.runtime.spans import ScanSettings, frame_seconds, span_lengths
+from watchword.runtime.spans import ScanSettings, frame_seconds, length_cost, span_lengths
 
 
 class Search:
@@ -15,20 +15,22 @@ class Search:
 
     def __init__(self, encoder: Encoder, texts: Sequence[str], settings: ScanSettings) -> None:
         self.encoder, self.settings, self.num_keywords = encoder, settings, len(texts)
-        by_length: defaultdict[int, list[tuple[int, NDArray[np.float32]]]] = defaultdict(list)
+        by_length: defaultdict[int, list[tuple[int, NDArray[np.float32], float]]] = defaultdict(list)
         longest = [0] * len(texts)
         for keyword, text in enumerate(texts):
             sizes, vectors = encoder.text_variants(text)
             for size, vector in zip(sizes, vectors, strict=True):
-                for length in span_lengths(size, encoder.bundle.seconds_per_phoneme, settings):
-                    by_length[length].append((keyword, vector))
+                pace = encoder.bundle.seconds_per_phoneme
+                for length in span_lengths(size, pace, settings):
+                    by_length[length].append((keyword, vector, length_cost(length, size, pace, settings)))
                     longest[keyword] = max(longest[keyword], length)
-        # For each length: its pronunciations' vectors [pronunciations, dim], their keywords, where each's begin.
-        self.lengths: dict[int, tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]] = {}
+        # For each length: its pronunciations' vectors [pronunciations, dim] and what that length costs them, their
+        # keywords, and where each keyword's begin.
+        self.lengths: dict[int, tuple[NDArray, NDArray, NDArray, NDArray]] = {}
         for length in sorted(by_length):
-            keywords, vectors = zip(*by_length[length], strict=True)
+            keywords, vectors, costs = zip(*by_length[length], strict=True)
             distinct, firsts = np.unique(keywords, return_index=True)
-            self.lengths[length] = np.stack(vectors), distinct, firsts
+            self.lengths[length] = np.stack(vectors), np.array(costs, np.float32), distinct, firsts
         self.longest_seconds = [length * 0.01 for length in longest]
 
     def start(self) -> "Searching":
@@ -57,13 +59,13 @@ class Searching:
         ends = np.arange(self._next_end, available + 1, search.settings.hop_frames)
         scores = np.full((len(ends), search.num_keywords), -np.inf, np.float32)
         starts = np.zeros(scores.shape, np.int64)
-        for length, (vectors, keywords, firsts) in search.lengths.items():
+        for length, (vectors, costs, keywords, firsts) in search.lengths.items():
             fits = ends >= length
             begins = ends[fits] - length
             if not len(begins):
                 continue
             embedded = search.encoder.embed_spans(self._rows, begins - self._first, length)
-            found = np.maximum.reduceat(embedded @ vectors.T, firsts, axis=1)
+            found = np.maximum.reduceat(embedded @ vectors.T - costs, firsts, axis=1)
             place = np.ix_(fits, keywords)
             better = found > scores[place]
             scores[place] = np.where(better, found, scores[place])
