@@ -29,7 +29,7 @@ STRANGERS = (
 )
 """Said in the recording beside the trained words, and never trained on."""
 
-THRESHOLD = "0.7"
+THRESHOLD = "0.8"
 
 
 class Said(NamedTuple):
@@ -98,7 +98,7 @@ def test_tiny_trains_exports_and_finds_its_words_in_unseen_renderings(tmp_path: 
             for hit in hits
             if not any(p.text == hit["keyword"] and hit["start"] < p.end and p.start < hit["end"] for p in said)
         ]
-        assert len(right) >= 0.8 * len(trained), (engine, sorted(set(trained) - right))
+        assert len(right) >= 0.75 * len(trained), (engine, sorted(set(trained) - right))
         # 24 keywords for each of 33 texts that are said: 792 chances.
         assert len(wrong) <= 0.02 * len(trained) * len(said), (
             engine,
