@@ -82,11 +82,12 @@ def load_noise(folder: Path) -> list[np.ndarray]:
 
 
 def _stretch_of(sources: Sequence[np.ndarray], size: int, rng: np.random.Generator) -> np.ndarray:
-    source = sources[int(rng.integers(len(sources)))]
+    source = np.asarray(sources[int(rng.integers(len(sources)))])
     if len(source) <= size:
-        return np.resize(np.asarray(source), size).astype(np.float32)
-    start = int(rng.integers(len(source) - size))
-    piece = np.asarray(source[start : start + size])
+        piece = np.resize(source, size)
+    else:
+        start = int(rng.integers(len(source) - size))
+        piece = source[start : start + size]
     return piece.astype(np.float32) / (32768.0 if piece.dtype == np.int16 else 1.0)
 
 
