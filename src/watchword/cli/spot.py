@@ -61,6 +61,9 @@ def spot(
             sentence = str(error) if isinstance(error, AudioError) else f"{path}: you may not read it"
             typer.echo(sentence, err=True)
             broken += 1
+    if not found and not broken and not json:
+        lowest = min(keyword.threshold or 0.0 for keyword in spotter.keywords)
+        typer.echo(f"nothing found: no score reached {lowest:.2f}; --threshold finds more, and more wrongly", err=True)
     raise typer.Exit(2 if broken else 0 if found else 1)
 
 
