@@ -29,7 +29,10 @@ def test_status_says_whether_something_was_found(run, local_bundle, recordings):
     assert header.split() == ["start", "end", "score", "keyword", "file"]
     assert rows
     assert all(row.endswith("b.wav") and "hey nova" in row for row in rows)
-    assert run("spot", "hey nova", recordings, "--bundle", local_bundle.path, "--threshold", 2) == (1, "", "")
+    status, out, err = run("spot", "hey nova", recordings, "--bundle", local_bundle.path, "--threshold", 2)
+    assert (status, out) == (1, "")
+    assert err.startswith("nothing found: no score reached 2.00")
+    assert run("spot", "hey nova", recordings, "--json", "--bundle", local_bundle.path, "--threshold", 2) == (1, "", "")
 
 
 def test_json_has_the_six_keys_and_folders_are_searched_in_order(run, local_bundle, recordings):
