@@ -65,8 +65,14 @@ def test_the_threshold_lets_one_in_a_thousand_other_words_pass(bundle, recipe):
 
 
 def test_without_enough_trials_the_threshold_is_the_usual_one():
-    assert choose_threshold(None) == choose_threshold(np.ones(999)) == FALLBACK_THRESHOLD
+    assert choose_threshold(np.ones(999)) == FALLBACK_THRESHOLD
     assert choose_threshold(np.linspace(0, 1, 10_001)) == pytest.approx(0.999, abs=1e-4)
+
+
+def test_without_held_out_speakers_the_threshold_lies_half_way_to_the_trained_words():
+    others = np.linspace(-0.5, 0.5, 10_001)
+    assert choose_threshold(others, np.array([0.8, 0.9, 1.0])) == pytest.approx((0.499 + 0.9) / 2, abs=1e-3)
+    assert choose_threshold(others, np.array([0.1, 0.2, 0.3])) == choose_threshold(others)
 
 
 def test_8_bits_are_measured_and_kept_only_where_they_lose_little(bundle):
@@ -118,7 +124,9 @@ def test_trials_of_the_store_tell_a_perfect_model_from_a_random_one(recipe):
     texts = np.eye(len(labels), dtype=np.float32)
     random = rng.normal(size=(len(trials.clips), len(labels))).astype(np.float32)
     assert trials.figures(random, texts)["eer"] == pytest.approx(0.5, abs=0.1)
-    assert trials.word_negatives is None
+    positives, negatives = trials.word_positives(random, texts), trials.word_negatives(random, texts)
+    assert (len(positives), len(negatives)) == (len(random), len(random) * (len(labels) - 1))
+    assert positives.mean() == pytest.approx(0.0, abs=0.1)
 
 
 def test_a_run_without_validation_is_measured_on_its_own_words(run, tmp_path):
@@ -129,7 +137,7 @@ def test_a_run_without_validation_is_measured_on_its_own_words(run, tmp_path):
     (copy / "recipe.json").write_text(json.dumps(stated))
     made = export(copy, tmp_path / "made", checkpoint=run / "checkpoints" / "00000003.pt")
     assert set(made.card["metrics"]) == {"training_words"}
-    assert made.threshold == FALLBACK_THRESHOLD
+    assert -1 < made.threshold < 1
     assert set(made.card["acoustic"]["int8"]["loss_points"]) == {"ap", "eer"}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,10 @@ class Trials:
     clips: list[Array]
     phonemes: Sequence[Sequence[int]]
     figures: Callable[[Array, Array], dict[str, float]]
-    word_negatives: Callable[[Array, Array], NDArray[np.floating]] | None = None
-    """Scores of words against random other words; None where the trials may not set a threshold."""
+    word_negatives: Callable[[Array, Array], NDArray[np.floating]]
+    """Scores of words against other words."""
+    word_positives: Callable[[Array, Array], NDArray[np.floating]] | None = None
+    """Scores of words against their own text, where training saw these very words."""
 
 
 def validation_trials(validation: Validation) -> Trials:
@@ -43,8 +46,8 @@ def validation_trials(validation: Validation) -> Trials:
 
 
 def store_trials(store: Store, seed: int = 0) -> Trials:
-    """Words that the model was trained on, each against up to 100 texts: they show what quantisation loses, but are too
-    easy to set a threshold by."""
+    """Words that the model was trained on, each against up to 100 texts: they show what quantisation loses, and how far
+    apart the scores of trained and other words are."""
     rng = np.random.default_rng(seed)
     chosen = store.items[rng.permutation(len(store.items))[:STORE_CLIPS]]
     labels = np.unique(chosen["label"])
@@ -64,7 +67,11 @@ def store_trials(store: Store, seed: int = 0) -> Trials:
         found = ranking_figures(is_match, cosines(audio, text).ravel(), everyone, names, resamples=0)
         return {name: figure.value for name, figure in found.items()}
 
-    return Trials(clips, [store.phonemes[label].tolist() for label in labels.tolist()], figures)
+    def scores(audio: Array, text: Array, matching: bool) -> NDArray[np.floating]:
+        return cosines(audio, text).ravel()[is_match == matching]
+
+    said = [store.phonemes[label].tolist() for label in labels.tolist()]
+    return Trials(clips, said, figures, partial(scores, matching=False), partial(scores, matching=True))
 
 
 def embed_clip(sessions: Sessions, clip: Array, before_seconds: float, after_seconds: float) -> Array:
@@ -85,10 +92,15 @@ def embed_texts(sessions: Sessions, phonemes: Sequence[Sequence[int]]) -> Array:
     return np.concatenate([sessions.text(ids)[1] for ids in phonemes])
 
 
-def choose_threshold(word_negatives: NDArray[np.floating] | None) -> float:
+def choose_threshold(word_negatives: NDArray[np.floating], word_positives: NDArray[np.floating] | None = None) -> float:
     """The default threshold: the score that 1 in 1000 random other words reaches, said by held-out speakers.
 
-    0.5 where there are no such trials, or fewer than 1000."""
-    if word_negatives is None or len(word_negatives) < 1 / FALSE_ACCEPTS:
+    Without held-out speakers `word_positives` are scores of trained words: then half-way from there to their median,
+    since other words of running speech score higher than those trained against. 0.5 where there are fewer than 1000
+    negatives."""
+    if len(word_negatives) < 1 / FALSE_ACCEPTS:
         return FALLBACK_THRESHOLD
-    return round(float(np.quantile(word_negatives, 1 - FALSE_ACCEPTS)), 4)
+    reached = float(np.quantile(word_negatives, 1 - FALSE_ACCEPTS))
+    if word_positives is not None and len(word_positives):
+        reached = (reached + max(reached, float(np.median(word_positives)))) / 2
+    return round(reached, 4)

@@ -84,7 +84,9 @@ def measured(
     clips = embed_clips(sessions, trials.clips, *silence)
     figures = trials.figures(clips, texts)
     card: dict[str, Any] = {
-        "threshold": choose_threshold(None if trials.word_negatives is None else trials.word_negatives(clips, texts)),
+        "threshold": choose_threshold(
+            trials.word_negatives(clips, texts), trials.word_positives and trials.word_positives(clips, texts)
+        ),
         "metrics": {**metrics, "training_words" if validation is None else "validation": _rounded(figures)},
         "acoustic": {"file": ACOUSTIC_FILE},
     }
