@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 
-def _export_small(folder, context):
+def _export_small(folder, context, frame_head=False):
     """A bundle of a small model with random weights and normalisers, so that frames differ well from one another."""
     import torch
 
@@ -21,7 +21,11 @@ def _export_small(folder, context):
     torch.manual_seed(5)
     acoustic = AcousticConfig(context=context, channels=32, squeeze=16, dim=32, attention=16)
     model = KeywordModel(
-        ModelConfig(acoustic=acoustic, textual=TextualConfig(embedding=16, hidden_per_direction=16, dim=32))
+        ModelConfig(
+            acoustic=acoustic,
+            textual=TextualConfig(embedding=16, hidden_per_direction=16, dim=32),
+            frame_head=frame_head,
+        )
     )
     for name, values in model.named_buffers():
         if name.endswith("running_mean"):
@@ -35,6 +39,12 @@ def _export_small(folder, context):
 def local_bundle(tmp_path_factory):
     """A small bundle of local context, as the shipped one is. Not to be changed: copy it."""
     return _export_small(tmp_path_factory.mktemp("bundle"), "local")
+
+
+@pytest.fixture(scope="session")
+def phoneme_bundle(tmp_path_factory):
+    """As `local_bundle`, with a phoneme classifier, by which detections are aligned. Not to be changed: copy it."""
+    return _export_small(tmp_path_factory.mktemp("bundle"), "local", frame_head=True)
 
 
 @pytest.fixture(scope="session")

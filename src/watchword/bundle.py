@@ -12,7 +12,7 @@ from typing import Any, Literal
 FORMAT = 1
 CARD_FILE = "card.json"
 FEATURES_FILE, ACOUSTIC_FILE, ACOUSTIC_INT8_FILE = "features.onnx", "acoustic.onnx", "acoustic.int8.onnx"
-POOLING_FILE, TEXTUAL_FILE = "pooling.onnx", "textual.onnx"
+POOLING_FILE, TEXTUAL_FILE, PHONEMES_FILE = "pooling.onnx", "textual.onnx", "phonemes.onnx"
 LEXICON_FILE, G2P_FILE, NOTICE_FILE = "lexicon.txt.xz", "g2p.npz", "NOTICE.md"
 _REQUIRED = (FEATURES_FILE, POOLING_FILE, TEXTUAL_FILE, LEXICON_FILE, G2P_FILE)
 _DEFAULT = Path(__file__).parent / "bundles" / "default"
@@ -88,6 +88,11 @@ class Bundle:
     def threshold(self) -> float:
         """The score from which on a keyword counts as found, unless its owner says otherwise."""
         return float(self.card["threshold"])
+
+    @property
+    def hears_phonemes(self) -> bool:
+        """Whether it also tells the phonemes of single frames, so that detections can be aligned."""
+        return PHONEMES_FILE in self.card["files"]
 
     @property
     def acoustic_file(self) -> str:

@@ -39,6 +39,17 @@ def test_onnxruntime_equals_torch_in_every_graph(exported):
     assert all(0 <= difference < 2e-5 for difference in worst.values()), worst
 
 
+def test_the_phoneme_classifier_is_a_graph_of_its_own(exported, tmp_path):
+    model = copy.deepcopy(exported[0])
+    assert not (exported[1] / "phonemes.onnx").exists()
+    model.frame_head = torch.nn.Linear(model.config.acoustic.dim, 72)
+    write_graphs(model, tmp_path)
+    assert 0 <= prove(model, tmp_path)["phonemes"] < 2e-5
+    tamper(tmp_path / "phonemes.onnx", "frame_head.bias", lambda bias: bias + np.arange(72, dtype=np.float32))
+    with pytest.raises(ExportError, match=r"differ by .* in phonemes"):
+        prove(model, tmp_path)
+
+
 @pytest.mark.parametrize("frames", [1, 2, 75, 76, 151, SECONDS_30])
 def test_frames_stay_accurate_over_half_a_minute_of_silence(exported, frames):
     # Digital silence is the worst case of running sums: every value has the same sign.

@@ -1,5 +1,7 @@
 """The spotter: clips score as in training, recordings are searched independently of blocks, words found in place."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,11 +24,11 @@ def alike(one, two):
     np.testing.assert_allclose([h.score for h in one], [h.score for h in two], atol=1e-4)
 
 
-@pytest.mark.parametrize("context", ["local", "utterance"])
+@pytest.mark.parametrize("context", ["local", "phoneme", "utterance"])
 def test_blocks_do_not_matter(request, sound, context):
     bundle = request.getfixturevalue(f"{context}_bundle")
     hits = scanned(bundle, sound)
-    assert len(hits) > 12
+    assert len(hits) > (2 if context == "phoneme" else 12)  # an untrained classifier stretches alignments
     for block in (1.0, 5.017):
         alike(scanned(bundle, sound, block=block), hits)
 
@@ -164,3 +166,28 @@ def test_a_graph_that_onnxruntime_refuses_is_one_sentence(local_bundle, tmp_path
     write_card(folder, {k: v for k, v in local_bundle.card.items() if k != "files"})
     with pytest.raises(BundleError, match=r"textual\.onnx: onnxruntime cannot open it"):
         Spotter(["nova"], folder)
+
+
+def test_alignment_only_lowers_scores_and_keeps_order_and_nesting(phoneme_bundle, sound):
+    texts = ["nova", "hey robot", "umbrella"]
+    settings = replace(ScanSettings(), outside_cost=0.05)
+    hits = Spotter(texts, phoneme_bundle, -1.0, settings=settings).scan(sound)
+    plain = Spotter(texts, phoneme_bundle, -1.0, settings=replace(ScanSettings(), phoneme_weight=0.0)).scan(sound)
+    assert len(hits) > 12
+    for text in texts:
+        assert max(h.score for h in hits if h.keyword == text) < max(h.score for h in plain if h.keyword == text)
+    assert [hit.end_seconds for hit in hits] == sorted(hit.end_seconds for hit in hits)
+    assert all(0 <= hit.start_seconds < hit.end_seconds <= 8 for hit in hits)
+    middle = float(np.median([hit.score for hit in hits]))
+    fewer = Spotter(texts, phoneme_bundle, middle, settings=settings).scan(sound)
+    kept = [(h.keyword, round(h.start_seconds, 3), round(h.score, 4)) for h in hits if h.score >= middle]
+    assert [(h.keyword, round(h.start_seconds, 3), round(h.score, 4)) for h in fewer] == kept
+    # A phoneme lasts two frames or more.
+    assert min(h.end_seconds - h.start_seconds for h in hits if h.keyword == "umbrella") >= 0.02 * 7 - 1e-6
+
+
+def test_every_peak_is_reported_at_the_lowest_threshold(phoneme_bundle, sound):
+    costly = replace(ScanSettings(), phoneme_weight=100.0, refractory_seconds=0.01, overlap=1.0)
+    hits = Spotter(["nova"], phoneme_bundle, -1.0, settings=costly).scan(sound)
+    assert len(hits) > 5
+    assert {hit.score for hit in hits} == {-1.0}

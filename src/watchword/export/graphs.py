@@ -1,4 +1,4 @@
-"""The four graphs of a bundle: features, acoustic, pooling and textual, from torch to ONNX."""
+"""The graphs of a bundle: features, acoustic, pooling, textual and, where there is one, the phoneme classifier."""
 
 import copy
 import warnings
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from watchword import __version__
 from watchword.audio import HOP_SAMPLES, SAMPLE_RATE
-from watchword.bundle import ACOUSTIC_FILE, FEATURES_FILE, POOLING_FILE, TEXTUAL_FILE
+from watchword.bundle import ACOUSTIC_FILE, FEATURES_FILE, PHONEMES_FILE, POOLING_FILE, TEXTUAL_FILE
 from watchword.model.acoustic import AcousticEncoder
 from watchword.model.features import NUM_BINS
 from watchword.model.keyword_model import KeywordModel
@@ -45,6 +45,15 @@ class _Pool(_Frames):
         return self.acoustic.pool(frames, lengths)
 
 
+class _Phonemes(nn.Module):
+    def __init__(self, frame_head: nn.Linear) -> None:
+        super().__init__()
+        self.frame_head = frame_head
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return torch.log_softmax(self.frame_head(frames), dim=-1)
+
+
 def exportable(model: KeywordModel) -> KeywordModel:
     """Copies a model as it is exported: for evaluation, in float32, its text encoder's weights rounded to float16."""
     model = copy.deepcopy(model).cpu().float().eval()
@@ -55,7 +64,7 @@ def exportable(model: KeywordModel) -> KeywordModel:
 
 
 def write_graphs(model: KeywordModel, folder: Path) -> None:
-    """Writes the four ONNX files of an `exportable` model into a folder."""
+    """Writes the ONNX files of an `exportable` model into a folder: four, or five with a phoneme classifier."""
     dim = model.config.acoustic.dim
     # Examples of odd sizes, unlike any width, so that a size wrongly taken for a constant shows.
     _write(
@@ -87,6 +96,14 @@ def write_graphs(model: KeywordModel, folder: Path) -> None:
         {"phonemes": (None, "phonemes")},
     )
     store_as_float16(folder / TEXTUAL_FILE)
+    if model.frame_head is not None:
+        _write(
+            _Phonemes(model.frame_head),
+            {"frames": torch.zeros(2, 53, dim)},
+            {"log_posteriors": ("batch", "frames")},
+            folder / PHONEMES_FILE,
+            {"frames": ("batch", "frames")},
+        )
 
 
 def store_as_float16(path: Path) -> None:

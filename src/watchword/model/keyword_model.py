@@ -16,8 +16,8 @@ from watchword.text.phonemes import PHONEMES
 class ModelConfig(BaseModel):
     """Both encoders and the matcher.
 
-    `frame_head` adds a phoneme classifier on the frames, `mask_bins` and `mask_frames` SpecAugment: both are used in
-    training alone."""
+    `frame_head` adds a phoneme classifier on the frames, which no score of the paper uses; `mask_bins` and `mask_frames`
+    SpecAugment, in training alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,7 +1,7 @@
 """From scores to detections: smoothing, threshold, peaks, one detection for each time a keyword is spoken."""
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,10 +40,18 @@ class Decision:
     so on with the next best: a higher threshold keeps a subset of what a lower one keeps. A peak conflicts with another
     that it overlaps by more than the settings allow, or that ends within the refractory time.
 
-    `thresholds` [keywords] are scores, `longest_seconds` [keywords] the length of the longest span of each.
+    `thresholds` [keywords] are scores, `longest_seconds` [keywords] the longest that each may last. `refine` looks at
+    peaks that reach their threshold more closely: it may lower their scores, move them within `longest_seconds` before
+    their end, and drop them.
     """
 
-    def __init__(self, thresholds: Sequence[float], longest_seconds: Sequence[float], settings: ScanSettings) -> None:
+    def __init__(
+        self,
+        thresholds: Sequence[float],
+        longest_seconds: Sequence[float],
+        settings: ScanSettings,
+        refine: Callable[[Sequence[Peak]], list[Peak]] | None = None,
+    ) -> None:
         self._thresholds = np.asarray(thresholds, np.float64)
         self._longest = list(longest_seconds)
         self._settings = settings
@@ -56,6 +64,9 @@ class Decision:
         self._pending: list[list[Peak]] = [[] for _ in range(num)]
         self._kept: list[list[Peak]] = [[] for _ in range(num)]
         self._ready: list[Peak] = []
+        self._refine = refine
+        # A refined peak may end this long before the place at which it was found.
+        self._slack = max(longest_seconds, default=0.0) if refine else 0.0
 
     def feed(
         self, scores: NDArray[np.floating], starts: NDArray[np.floating], ends: NDArray[np.floating]
@@ -84,13 +95,18 @@ class Decision:
             with np.errstate(invalid="ignore"):
                 found = (middle > smooth[:-2]) & (middle >= smooth[2:]) & (middle >= self._thresholds)
             starts, ends = self._starts[place], self._ends[place]
-            for step, keyword in zip(*np.nonzero(found), strict=True):
-                peak = Peak(float(ends[step]), float(starts[step, keyword]), int(keyword), float(middle[step, keyword]))
-                self._pending[keyword].append(peak)
+            peaks = [
+                Peak(float(ends[step]), float(starts[step, keyword]), int(keyword), float(middle[step, keyword]))
+                for step, keyword in zip(*np.nonzero(found), strict=True)
+            ]
+            if self._refine and peaks:
+                peaks = [peak for peak in self._refine(peaks) if peak.score >= self._thresholds[peak.keyword]]
+            for peak in peaks:
+                self._pending[peak.keyword].append(peak)
             keep = len(self._ends) - 2 * margin - 2
             self._scores, self._starts, self._ends = self._scores[keep:], self._starts[keep:], self._ends[keep:]
         # No later peak ends before this.
-        now = np.inf if ended else float(self._ends[min(margin + 1, len(self._ends) - 1)])
+        now = np.inf if ended else float(self._ends[min(margin + 1, len(self._ends) - 1)]) - self._slack
         for keyword in range(len(self._pending)):
             self._resolve(keyword, now)
         yet = min((pending[0].end_seconds for pending in self._pending if pending), default=now)

@@ -8,7 +8,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE, num_frames
-from watchword.bundle import FEATURES_FILE, POOLING_FILE, TEXTUAL_FILE, Bundle, BundleError
+from watchword.bundle import FEATURES_FILE, PHONEMES_FILE, POOLING_FILE, TEXTUAL_FILE, Bundle, BundleError
+from watchword.runtime.alignment import phoneme_costs
 from watchword.text.phonemes import PHONEMES, encode
 from watchword.text.pronounce import Pronouncer
 
@@ -51,6 +52,17 @@ class Encoder:
         at_once = max(1, _POOLED_BYTES // (4 * length * self.bundle.dim))
         pieces = [self._embed(windows[starts[i : i + at_once]]) for i in range(0, len(starts), at_once)]
         return np.concatenate(pieces) if pieces else np.empty((0, self.bundle.dim), np.float32)
+
+    @property
+    def hears_phonemes(self) -> bool:
+        """Whether rows have phoneme costs: the context is local, and the bundle has a phoneme classifier."""
+        return self.is_local and self.bundle.hears_phonemes
+
+    def phoneme_costs(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What each phoneme class costs in rows [frames, width]: [frames, classes], see `alignment`."""
+        if not len(rows):
+            return phoneme_costs(np.empty((0, len(PHONEMES)), np.float32))
+        return phoneme_costs(_run(self._phonemes, "log_posteriors", frames=rows[None])[0])
 
     def embed_clip(self, clip: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embeds a clip [samples] as a whole, set in the silence that the card states: a unit vector [dim]."""
@@ -104,6 +116,10 @@ class Encoder:
     @cached_property
     def _pooling(self) -> onnxruntime.InferenceSession:
         return self._open(POOLING_FILE)
+
+    @cached_property
+    def _phonemes(self) -> onnxruntime.InferenceSession:
+        return self._open(PHONEMES_FILE)
 
     @cached_property
     def _textual(self) -> onnxruntime.InferenceSession:

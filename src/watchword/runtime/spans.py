@@ -32,6 +32,13 @@ class ScanSettings:
     """No span is shorter."""
     longest_seconds: float = 4.0
     """No span is longer."""
+    phoneme_weight: float = 0.3
+    """How much the score of a detection loses for each nat that its phonemes cost on average, where the bundle has a
+    phoneme classifier; 0: detections are not aligned, and keep the times of the best span."""
+    outside_cost: float = 1.0
+    """What a frame outside the keyword costs an alignment, in nats: what fits worse than this is left outside."""
+    margin_seconds: float = 0.25
+    """How far beyond the best span an alignment may reach."""
     smoothing_steps: int = 1
     """Scores are averaged over this many neighbouring span ends (odd; 1: not at all)."""
     overlap: float = 0.25
@@ -48,6 +55,8 @@ class ScanSettings:
             raise ValueError(f"scan: length_prior is {self.length_prior}; it must not be below 0")
         if self.length_ratio <= 1:
             raise ValueError(f"scan: length_ratio is {self.length_ratio}; it must be above 1")
+        if min(self.phoneme_weight, self.outside_cost, self.margin_seconds) < 0:
+            raise ValueError("scan: phoneme_weight, outside_cost and margin_seconds must not be below 0")
         if self.smoothing_steps < 1 or self.smoothing_steps % 2 == 0:
             raise ValueError(f"scan: smoothing_steps is {self.smoothing_steps}; it must be odd")
         if min(self.hop_seconds, self.shortest_seconds, self.block_seconds) <= 0:
@@ -68,6 +77,11 @@ class ScanSettings:
             return replace(cls(), **chosen)
         except (TypeError, ValueError) as error:
             raise BundleError(f"card: {error}") from None
+
+    @property
+    def margin_frames(self) -> int:
+        """Frames beyond the best span that an alignment may reach."""
+        return round(self.margin_seconds * FRAMES_PER_SECOND)
 
     @property
     def hop_frames(self) -> int:
@@ -106,3 +120,8 @@ def frame_seconds(
     Training takes the frames whose centres lie within a word, so this is its inverse."""
     first = (FRAME_SAMPLES - HOP_SAMPLES) / 2
     return (starts * HOP_SAMPLES + first) / SAMPLE_RATE, (ends * HOP_SAMPLES + first) / SAMPLE_RATE
+
+
+def seconds_frame(seconds: float) -> int:
+    """The frame at which a span that begins, or ends, at this time does so: the inverse of `frame_seconds`."""
+    return round((seconds * SAMPLE_RATE - (FRAME_SAMPLES - HOP_SAMPLES) / 2) / HOP_SAMPLES)

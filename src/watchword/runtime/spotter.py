@@ -109,7 +109,8 @@ class Spotter:
         However the recording is cut into blocks, the detections are the same. `progress` is told the seconds done."""
         stream, search = FrameStream(self.encoder), self._search.start()
         thresholds = [float(keyword.threshold or 0.0) for keyword in self.keywords]
-        decision = Decision(thresholds, self._search.longest_seconds, self.settings)
+        refine = search.refine if self._search.aligns else None
+        decision = Decision(thresholds, self._search.longest_seconds, self.settings, refine)
         offset, samples = self.encoder.silence_samples[0] / SAMPLE_RATE, 0
         blocks = iter(blocks)
         while True:
@@ -117,7 +118,7 @@ class Spotter:
             samples += 0 if block is None else len(block)
             duration = samples / SAMPLE_RATE
             rows = stream.feed(np.empty(0, np.float32) if block is None else block, last=block is None)
-            peaks = decision.feed(*search.feed(rows))
+            peaks = decision.feed(*search.feed(rows, last=block is None))
             for peak in [*peaks, *decision.flush()] if block is None else peaks:
                 keyword = self.keywords[peak.keyword]
                 assert keyword.name is not None
