@@ -32,7 +32,7 @@ def bundle(tmp_path, monkeypatch):
     def scorer(clips, texts):
         return np.array([[clip.std() * len(text) for text in texts] for clip in clips])
 
-    monkeypatch.setattr("watchword.evaluate.through_runtime.load_scorer", lambda path: (path, scorer))
+    monkeypatch.setattr("watchword.evaluate.through_runtime.load_scorer", lambda path, aligned: (path, scorer))
     return folder
 
 

@@ -54,6 +54,8 @@ def test_every_trial_gets_its_own_score(spoken_segments, monkeypatch):
     expected = [sums[t.audio, t.start_seconds, t.end_seconds] + len(t.text) for t in shuffled]
     assert scores == pytest.approx(expected, abs=1e-3)
     assert sum(seen) == len(pairs.clips) == 20
+    assert score_trials(shuffled, scorer, sparse=True) == pytest.approx(expected, abs=1e-3)
+    assert seen[-20:] == [1] * 20
 
 
 def test_embedding_scorer_is_the_cosine_and_embeds_texts_once():

@@ -7,6 +7,7 @@ import pytest
 
 from watchword import Bundle, BundleError, Detection, Keyword, Spotter, audio
 from watchword.audio import AudioError
+from watchword.runtime.alignment import align, classes_of
 from watchword.runtime.spans import ScanSettings
 from watchword.text.phonemes import PhonemeError
 from watchword.text.words import TextError
@@ -191,3 +192,27 @@ def test_every_peak_is_reported_at_the_lowest_threshold(phoneme_bundle, sound):
     hits = Spotter(["nova"], phoneme_bundle, -1.0, settings=costly).scan(sound)
     assert len(hits) > 5
     assert {hit.score for hit in hits} == {-1.0}
+
+
+def test_aligned_scores_are_lower_by_the_weight_of_what_phonemes_cost(phoneme_bundle, local_bundle, sound):
+    spotter, texts = Spotter([], phoneme_bundle), ["nova", "tomato", "umbrella stand"]
+    clips = [sound[:9600], sound[20000:36000]]
+    plain, aligned = spotter.score_clips(clips, texts), spotter.score_clips(clips, texts, aligned=True)
+    weight = spotter.settings.phoneme_weight
+    for row, clip in enumerate(clips):
+        costs = spotter.encoder.phoneme_costs(spotter.encoder.clip_rows(clip))
+        for column, text in enumerate(texts):
+            said = spotter.encoder.pronouncer.variants(text)
+            cosines = spotter.encoder.text_variants(text)[1] @ spotter.encoder.embed_clip(clip)
+            found = align([costs] * len(said), [classes_of(v) for v in said], spotter.settings.outside_cost)
+            best = max(c - weight * a.cost for c, a in zip(cosines, found, strict=True))
+            assert aligned[row, column] == pytest.approx(best, abs=1e-5)
+            assert aligned[row, column] < plain[row, column]
+    assert spotter.score(clips[0], "nova", aligned=True) == pytest.approx(aligned[0, 0], abs=1e-6)
+    bare = Spotter([], local_bundle)
+    assert np.array_equal(bare.score_clips(clips, texts, aligned=True), bare.score_clips(clips, texts))
+
+
+def test_a_clip_too_short_for_a_text_does_not_match_it(phoneme_bundle, sound):
+    spotter = Spotter([], phoneme_bundle, settings=replace(ScanSettings(), phoneme_weight=1.0))
+    assert spotter.score(sound[:800], "umbrella", aligned=True) == -1.0

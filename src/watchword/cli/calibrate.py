@@ -17,7 +17,7 @@ def calibrate(
     ] = None,
     split: Annotated[str, typer.Option(help="The split to take; `all` takes every one.")] = "train",
     alarms: Annotated[float, typer.Option(min=0.01, help="False alarms an hour and keyword to allow.")] = 0.5,
-    keywords: Annotated[int, typer.Option(min=10, help="Phrases to listen for, drawn from the manifests.")] = 200,
+    keywords: Annotated[int, typer.Option(min=10, help="Phrases to listen for, drawn from the manifests.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Decides which phrases.")] = 0,
     write: Annotated[bool, typer.Option(help="Write the threshold into the bundle's card.")] = True,
 ) -> None:

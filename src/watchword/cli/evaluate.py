@@ -33,6 +33,10 @@ def evaluate(
     context: Annotated[
         float, typer.Option(min=0.0, help="Seconds of real surroundings on both sides of a clip.")
     ] = 0.0,
+    aligned: Annotated[
+        bool,
+        typer.Option("--aligned", help="Score as detections are, with phonemes aligned; else by the cosine alone."),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Decides the trials and the bootstrap.")] = 0,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap draws over speakers.")] = 1000,
 ) -> None:
@@ -60,7 +64,7 @@ def evaluate(
             _fail(missing[0])
         for sentence in missing:
             typer.echo(f"left out: {sentence}", err=True)
-        settings = Settings(seed, split, size, context, resamples)
+        settings = Settings(seed, split, size, context, resamples, aligned)
         command = _command(bundle, benchmark, data, settings)
         _run(bundle, found, settings, trials or _cache(), out, card, command)
     except (ValueError, FileNotFoundError) as error:
@@ -83,7 +87,7 @@ def _run(
     from watchword.evaluate.report import CARD, build_report, merge_into_card, report_tables, write_report
     from watchword.evaluate.through_runtime import load_scorer
 
-    folder, scorer = load_scorer(bundle)
+    folder, scorer = load_scorer(bundle, settings.aligned)
     results = []
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TextColumn("clips"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -128,6 +132,7 @@ def _command(bundle: Path | None, benchmark: list[str], data: list[Path] | None,
     words += ["--split", settings.split] if settings.split != "test" else []
     words += ["--size", str(settings.size)] if settings.size else []
     words += ["--context", str(settings.context_seconds)] if settings.context_seconds else []
+    words += ["--aligned"] if settings.aligned else []
     words += ["--resamples", str(settings.resamples)] if settings.resamples != 1000 else []
     return shlex.join([*words, "--seed", str(settings.seed)])
 

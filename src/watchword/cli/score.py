@@ -50,6 +50,9 @@ def score(
     bundle: Annotated[
         Path | None, typer.Option(help="A bundle's folder.", show_default="the one inside the package")
     ] = None,
+    cosine: Annotated[
+        bool, typer.Option("--cosine", help="The cosine of two embeddings alone, as in the paper, without alignment.")
+    ] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads for each network.")] = 1,
 ) -> None:
     """Score a list of (audio path, keyword text) pairs: the list comes back with a score column."""
@@ -66,7 +69,7 @@ def score(
         by_file[row.audio].append(row)
     with progress_bar("scoring") as progress:
         for of_file in by_file.values():
-            scores.update(_score_file(trials, spotter, of_file))
+            scores.update(_score_file(trials, spotter, of_file, aligned=not cosine))
             progress(len(scores), len(rows))
     _write(out, header, rows, scores)
 
@@ -120,7 +123,7 @@ def _row(path: Path, number: int, cells: list[str], places: list[int | None], sp
     return _Row(number, cells, found, text, first, last)
 
 
-def _score_file(trials: Path, spotter: "Spotter", rows: Sequence[_Row]) -> dict[int, float]:
+def _score_file(trials: Path, spotter: "Spotter", rows: Sequence[_Row], aligned: bool) -> dict[int, float]:
     """The scores of the rows of one file, by line number."""
     from watchword.audio import SAMPLE_RATE, AudioError, read
 
@@ -136,7 +139,7 @@ def _score_file(trials: Path, spotter: "Spotter", rows: Sequence[_Row]) -> dict[
             seconds = len(samples) / SAMPLE_RATE
             raise ListError(f"{trials}: line {rows[index].number}: {start} s is past the file's end, {seconds:.2f} s")
         clips.append(clip)
-    matrix = spotter.score_clips(clips, texts)
+    matrix = spotter.score_clips(clips, texts, aligned=aligned)
     clip_of, text_of = {s: i for i, s in enumerate(stretches)}, {t: i for i, t in enumerate(texts)}
     return {row.number: float(matrix[clip_of[row.start_seconds, row.end_seconds], text_of[row.text]]) for row in rows}
 

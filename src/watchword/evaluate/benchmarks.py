@@ -35,13 +35,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides a benchmark's trials and intervals; `size` None means the benchmark's own number of segments."""
+    """What decides a benchmark's trials and intervals; `size` None means the benchmark's own number of segments.
+
+    `aligned` says that the scorer aligns phonemes, which is reported apart from plain cosines."""
 
     seed: int = 0
     split: str = "test"
     size: int | None = None
     context_seconds: float = 0.0
     resamples: int = 1000
+    aligned: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,9 @@ def run_benchmark(
         num_trials = matrix.size
         figures = speech_commands_figures(trials, pairs.texts, matrix, seed=settings.seed, resamples=settings.resamples)
     else:
-        scores = score_trials(trials, scorer, context_seconds=settings.context_seconds, progress=progress)
+        scores = score_trials(
+            trials, scorer, context_seconds=settings.context_seconds, sparse=settings.aligned, progress=progress
+        )
         num_trials = len(trials)
         figures = trial_figures(trials, scores, seed=settings.seed, resamples=settings.resamples)
     counts = {
@@ -136,7 +141,8 @@ def run_benchmark(
         "speakers": len({trial.speaker for trial in trials}),
     }
     took = time.monotonic() - began
-    return Result(name, source.corpus, figures, counts, pairs.hours, sha256, path.name, settings, took)
+    told = f"{name}, aligned" if settings.aligned else name
+    return Result(told, source.corpus, figures, counts, pairs.hours, sha256, path.name, settings, took)
 
 
 def _matrix(

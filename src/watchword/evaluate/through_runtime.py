@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 from watchword.evaluate.clips import Audio, Scorer
 
 
-def load_scorer(path: Path | None) -> tuple[Path, Scorer]:
-    """The folder of a bundle (None: the one inside the package) and its scorer. Raises what the runtime raises."""
+def load_scorer(path: Path | None, aligned: bool = False) -> tuple[Path, Scorer]:
+    """The folder of a bundle (None: the one inside the package) and its scorer: cosines, or, `aligned`, what detections
+    are scored by. Raises what the runtime raises."""
     from watchword.runtime import Bundle, Spotter
 
     bundle = Bundle.load(path)
     spotter = Spotter([], bundle=bundle)
 
     def scorer(clips: list[Audio], texts: list[str]) -> NDArray[np.floating]:
-        return spotter.score_clips(clips, texts)
+        return spotter.score_clips(clips, texts, aligned=aligned)
 
     return bundle.path, scorer

@@ -16,7 +16,7 @@ from watchword.text.phonemes import PHONEMES
 class ModelConfig(BaseModel):
     """Both encoders and the matcher.
 
-    `frame_head` adds a phoneme classifier on the frames, which no score of the paper uses; `mask_bins` and `mask_frames`
+    `frame_head` adds a phoneme classifier on the frames, which the paper does not have; `mask_bins` and `mask_frames`
     SpecAugment, in training alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

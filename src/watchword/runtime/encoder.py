@@ -66,10 +66,14 @@ class Encoder:
 
     def embed_clip(self, clip: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embeds a clip [samples] as a whole, set in the silence that the card states: a unit vector [dim]."""
-        length = num_frames(max(len(clip), FRAME_SAMPLES))
+        rows = self.clip_rows(clip)
+        return self.embed_spans(rows, np.array([0]), len(rows))[0]
+
+    def clip_rows(self, clip: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The rows [frames, width] of a clip [samples] that is set in the silence that the card states."""
         before, after = self.silence_samples
         rows = self.rows(np.pad(clip, (before, max(0, FRAME_SAMPLES - len(clip)) + after)))
-        return self.embed_spans(rows, np.array([self.silence_frames]), length)[0]
+        return rows[self.silence_frames :][: num_frames(max(len(clip), FRAME_SAMPLES))]
 
     @cached_property
     def silence_samples(self) -> tuple[int, int]:

@@ -32,7 +32,7 @@ class ScanSettings:
     """No span is shorter."""
     longest_seconds: float = 4.0
     """No span is longer."""
-    phoneme_weight: float = 0.3
+    phoneme_weight: float = 0.2
     """How much the score of a detection loses for each nat that its phonemes cost on average, where the bundle has a
     phoneme classifier; 0: detections are not aligned, and keep the times of the best span."""
     outside_cost: float = 1.0

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from watchword import audio as audio_files
 from watchword.audio import SAMPLE_RATE, AudioError
 from watchword.bundle import Bundle
+from watchword.runtime.alignment import align, classes_of
 from watchword.runtime.decision import Decision, Detection
 from watchword.runtime.encoder import Encoder
 from watchword.runtime.frames import FrameStream
@@ -19,6 +20,8 @@ from watchword.runtime.search import Search
 from watchword.runtime.spans import ScanSettings
 
 Audio: TypeAlias = NDArray[np.float32]
+# What a text costs, in nats, that has more phonemes than a clip has room for.
+_UNFIT = 10.0
 Progress: TypeAlias = Callable[[float, float], None]
 """Told how many seconds of how many are done."""
 
@@ -72,18 +75,32 @@ class Spotter:
         self.encoder = Encoder(self.bundle, threads)
         self._search = Search(self.encoder, [keyword.text for keyword in self.keywords], self.settings)
 
-    def score(self, clip: Audio, text: str) -> float:
-        """How alike a clip (16 kHz mono) as a whole and a text sound: a cosine, 1 at most."""
-        return float(self.score_clips([clip], [text])[0, 0])
+    def score(self, clip: Audio, text: str, *, aligned: bool = False) -> float:
+        """How alike a clip (16 kHz mono) as a whole and a text sound: see `score_clips`."""
+        return float(self.score_clips([clip], [text], aligned=aligned)[0, 0])
 
-    def score_clips(self, clips: Sequence[Audio], texts: Sequence[str]) -> NDArray[np.float32]:
-        """Scores clips (16 kHz mono) against texts, [clips, texts], by the best of a text's pronunciations."""
+    def score_clips(
+        self, clips: Sequence[Audio], texts: Sequence[str], *, aligned: bool = False
+    ) -> NDArray[np.float32]:
+        """Scores clips (16 kHz mono) against texts, [clips, texts], by the best of a text's pronunciations.
+
+        The score is the cosine of two embeddings, as in the paper. `aligned` lowers it by what the text's phonemes cost
+        in the clip, as detections are scored, where the bundle has a phoneme classifier; some 0.3 ms a pair."""
         if not len(clips) or not len(texts):
             return np.empty((len(clips), len(texts)), np.float32)
-        embedded = np.stack([self.encoder.embed_clip(_mono(clip, SAMPLE_RATE)) for clip in clips])
+        rows = [self.encoder.clip_rows(_mono(clip, SAMPLE_RATE)) for clip in clips]
+        embedded = np.concatenate([self.encoder.embed_spans(r, np.array([0]), len(r)) for r in rows])
         variants = [self.encoder.text_variants(text)[1] for text in texts]
         firsts = np.cumsum([0, *map(len, variants)])[:-1]
-        return np.maximum.reduceat(embedded @ np.concatenate(variants).T, firsts, axis=1)
+        scores = embedded @ np.concatenate(variants).T
+        if aligned and self.encoder.hears_phonemes:
+            said = [classes_of(variant) for text in texts for variant in self.encoder.pronouncer.variants(text)]
+            for number, of_clip in enumerate(rows):
+                costs = self.encoder.phoneme_costs(of_clip)
+                found = align([costs] * len(said), said, self.settings.outside_cost)
+                lost = np.array([_UNFIT if alignment is None else alignment.cost for alignment in found])
+                scores[number] = np.maximum(-1.0, scores[number] - self.settings.phoneme_weight * lost)
+        return np.maximum.reduceat(scores, firsts, axis=1)
 
     def scan(
         self, audio: str | Path | NDArray, sample_rate: int = SAMPLE_RATE, *, progress: Progress | None = None
