@@ -55,6 +55,14 @@ def calibrate(
         raise typer.Exit(2)
     card = {key: value for key, value in loaded.card.items() if key not in ("format", "files")}
     card["threshold"] = round(row.threshold, 4)
+    # What was said of an older threshold is no longer true.
+    kept = [sentence for sentence in card.get("limits", ()) if "threshold" not in sentence]
+    card["limits"] = [
+        *kept,
+        f"At its threshold a keyword of {calibration.FEWEST_PHONEMES} to {calibration.MOST_PHONEMES} phonemes raises "
+        f"{alarms} false alarms an hour of running speech on average, some of them many more, and {row.miss:.0%} of "
+        f"{found.occurrences} occurrences were missed ({found.keywords} keywords, {found.hours:.2f} hours).",
+    ]
     card["calibration"] = {
         "alarms_per_hour": alarms,
         "keywords": found.keywords,

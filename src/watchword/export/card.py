@@ -9,13 +9,16 @@ import numpy as np
 
 from watchword.audio import SAMPLE_RATE
 from watchword.data.store import Store
-from watchword.train.recipe import Recipe
+from watchword.train.checkpoint import load_checkpoint
+from watchword.train.recipe import Recipe, resolve
 
+UNCALIBRATED = "The threshold was chosen on clips cut out of speech, not on running speech: see `watchword calibrate`."
 LIMITS = (
     "English alone; names and loan words are as good as their pronunciation, which `watchword phonemes` shows.",
     "Texts that sound alike score alike: words of one or two short syllables are mistaken for their neighbours most.",
     "Nothing but speech at 16 kHz was trained on; what a microphone far away or a loud room adds was simulated.",
-    "A score is no probability, and the threshold was chosen on clips cut out of speech, not on running speech.",
+    "A score is no probability.",
+    UNCALIBRATED,
 )
 
 
@@ -29,12 +32,26 @@ def run_card(recipe: Recipe, state: Mapping[str, Any], run: Path, store: Store) 
         "training": {
             "steps": step,
             "steps_planned": recipe.train.steps,
-            **{key: round(value, 1) for key, value in state["spent"].items()},
+            **_spent(state),
+            **_began_from(recipe.train.init_from),
         },
         "data": store.sources,
         "metrics": last_validation(run / "log.jsonl", step),
         "limits": list(LIMITS),
     }
+
+
+def _spent(state: Mapping[str, Any]) -> dict[str, float]:
+    return {key: round(value, 1) for key, value in state["spent"].items()}
+
+
+def _began_from(checkpoint: str | None) -> dict[str, Any]:
+    """What the run that this one went on from had spent; nothing where there was none, or it is gone."""
+    path = resolve(checkpoint) if checkpoint else None
+    if path is None or not path.exists():
+        return {}
+    state = load_checkpoint(path)
+    return {"began_from": {"checkpoint": str(checkpoint), "steps": int(state["step"]), **_spent(state)}}
 
 
 def seconds_per_phoneme(store: Store) -> float:
