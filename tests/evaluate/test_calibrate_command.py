@@ -1,0 +1,50 @@
+"""The command `watchword calibrate`: the card gets a threshold that was measured, and nothing else changes."""
+
+import shutil
+
+import pytest
+
+from watchword.bundle import Bundle
+from watchword.cli import main
+from watchword.data.segment import write_segments
+
+
+@pytest.fixture
+def bundle(phoneme_bundle, tmp_path):
+    return shutil.copytree(phoneme_bundle.path, tmp_path / "bundle")
+
+
+@pytest.fixture
+def manifest(spoken_segments, tmp_path):
+    path = tmp_path / "made.segments.jsonl"
+    write_segments(path, spoken_segments[:16])
+    return path
+
+
+def calibrate(bundle, manifest, *options):
+    return main(["calibrate", str(bundle), str(manifest), "--keywords", "12", "--split", "all", *options])
+
+
+def test_the_card_gets_a_threshold_and_what_it_costs(bundle, manifest, capsys):
+    before = Bundle.load(bundle).card
+    assert calibrate(bundle, manifest, "--alarms", "20") == 0
+    after = Bundle.load(bundle).card
+    measured = after["calibration"]
+    assert after["threshold"] == next(r["threshold"] for r in measured["rows"] if r["alarms_per_hour"] == 20)
+    assert (measured["keywords"], len(measured["speakers"])) == (12, 8)
+    assert sum("threshold" in sentence for sentence in after["limits"]) == 1
+    assert {k: v for k, v in after.items() if k not in ("threshold", "calibration", "limits")} == {
+        k: v for k, v in before.items() if k not in ("threshold", "limits")
+    }
+    assert "12 keywords" in capsys.readouterr().out
+
+
+def test_it_can_only_look(bundle, manifest):
+    card = (bundle / "card.json").read_bytes()
+    assert calibrate(bundle, manifest, "--no-write") == 0
+    assert (bundle / "card.json").read_bytes() == card
+
+
+def test_no_speech_is_one_sentence(bundle, manifest, capsys):
+    assert calibrate(bundle, manifest, "--speaker", "nobody") == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("calibrate: no segment has word times")
