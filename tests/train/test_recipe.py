@@ -118,9 +118,9 @@ def test_a_losss_constructor_is_its_schema() -> None:
 
 
 def test_relative_paths_start_at_the_work_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WATCHWORD_WORK", "/elsewhere")
+    monkeypatch.setenv("WATCHWORD_WORK", "/folder")
     monkeypatch.setenv("WATCHWORD_DATA", "/corpora")
-    assert resolve("store") == Path("/elsewhere/store")
+    assert resolve("store") == Path("/folder/store")
     assert resolve("$WATCHWORD_DATA/noise") == Path("/corpora/noise")
     assert resolve("/elsewhere") == Path("/elsewhere")
     monkeypatch.delenv("WATCHWORD_WORK")
