@@ -158,7 +158,8 @@ def test_wrong_arguments(tmp_path, capsys, arguments, complaint):
     texts = tmp_path / "texts.txt"
     texts.write_text("hello\n")
     assert main(["prepare", "synthesize", str(texts), "--out", str(tmp_path / "out"), *arguments]) == 2
-    assert any(part in capsys.readouterr().err for part in complaint.split("|"))
+    told = capsys.readouterr().err
+    assert any(part in told for part in complaint.split("|"))
 
 
 def test_an_unspeakable_text_is_named_by_line(tmp_path, capsys):
