@@ -99,7 +99,7 @@ def kokoro(voice_folder: str = "") -> Engine:
     import onnxruntime
 
     try:
-        from kokoro_onnx.config import DEFAULT_VOCAB
+        from kokoro_onnx.config import DEFAULT_VOCAB  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise VoiceError('voices: kokoro needs the package kokoro-onnx; pip install "watchword[synthesize]"') from None
     folder = Path(voice_folder)
