@@ -66,7 +66,9 @@ def test_clips_score_as_the_model_in_torch_does(local_bundle, sound):
     encoder.rows, encoder._embed = Torch().rows, Torch().embed
     expected = embed_clips(model, clips)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    np.testing.assert_allclose(np.stack([encoder.embed_clip(clip) for clip in clips]), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        np.stack([encoder.embed_whole(encoder.clip_rows(clip)) for clip in clips]), expected, atol=1e-5
+    )
 
 
 def test_scores_are_the_best_pronunciations(local_bundle, sound):
@@ -203,7 +205,8 @@ def test_aligned_scores_are_lower_by_the_weight_of_what_phonemes_cost(phoneme_bu
         costs = spotter.encoder.phoneme_costs(spotter.encoder.clip_rows(clip))
         for column, text in enumerate(texts):
             said = spotter.encoder.pronouncer.variants(text)
-            cosines = spotter.encoder.text_variants(text)[1] @ spotter.encoder.embed_clip(clip)
+            embedded = spotter.encoder.embed_whole(spotter.encoder.clip_rows(clip))
+            cosines = spotter.encoder.text_variants(text)[1] @ embedded
             found = align([costs] * len(said), [classes_of(v) for v in said], spotter.settings.outside_cost)
             best = max(c - weight * a.cost for c, a in zip(cosines, found, strict=True))
             assert aligned[row, column] == pytest.approx(best, abs=1e-5)

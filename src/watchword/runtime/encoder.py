@@ -64,9 +64,8 @@ class Encoder:
             return phoneme_costs(np.empty((0, len(PHONEMES)), np.float32))
         return phoneme_costs(_run(self._phonemes, "log_posteriors", frames=rows[None])[0])
 
-    def embed_clip(self, clip: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embeds a clip [samples] as a whole, set in the silence that the card states: a unit vector [dim]."""
-        rows = self.clip_rows(clip)
+    def embed_whole(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embeds rows [frames, width], such as those of a clip, as one span: a unit vector [dim]."""
         return self.embed_spans(rows, np.array([0]), len(rows))[0]
 
     def clip_rows(self, clip: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -89,7 +89,7 @@ class Spotter:
         if not len(clips) or not len(texts):
             return np.empty((len(clips), len(texts)), np.float32)
         rows = [self.encoder.clip_rows(_mono(clip, SAMPLE_RATE)) for clip in clips]
-        embedded = np.concatenate([self.encoder.embed_spans(r, np.array([0]), len(r)) for r in rows])
+        embedded = np.stack([self.encoder.embed_whole(of_clip) for of_clip in rows])
         variants = [self.encoder.text_variants(text)[1] for text in texts]
         firsts = np.cumsum([0, *map(len, variants)])[:-1]
         scores = embedded @ np.concatenate(variants).T
