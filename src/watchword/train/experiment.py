@@ -48,7 +48,12 @@ class Experiment:
             self._start_from(recipe.train.init_from)
         train = recipe.train
         groups = parameter_groups(
-            self.model, self.objective, train.learning_rate, train.weight_decay, train.bias_learning_rate_scale
+            self.model,
+            self.objective,
+            train.learning_rate,
+            train.weight_decay,
+            train.bias_learning_rate_scale,
+            train.adaptive_learning_rate_scale,
         )
         self.learning_rates = [float(str(group["lr"])) for group in groups]
         self.optimizer = torch.optim.AdamW(groups)

@@ -77,11 +77,16 @@ class Objective(nn.Module):
 
 
 def parameter_groups(
-    model: nn.Module, objective: Objective, learning_rate: float, weight_decay: float, bias_scale: float
+    model: nn.Module,
+    objective: Objective,
+    learning_rate: float,
+    weight_decay: float,
+    bias_scale: float,
+    adaptive_scale: float = 1.0,
 ) -> list[dict[str, object]]:
     """Sorts parameters into optimiser groups: no decay on norms, biases and AdaMS.
 
-    The scalar SphereFace2 bias learns `bias_scale` times faster; `clip` says whether the group counts in gradient
+    The scalar SphereFace2 bias learns `bias_scale` times faster, AdaMS `adaptive_scale` times; `clip` says whether the group counts in gradient
     clipping."""
     decayed, plain, adaptive, bias = [], [], [], []
     for name, parameter in model.named_parameters():
@@ -98,7 +103,7 @@ def parameter_groups(
     groups = [
         {"params": decayed, "weight_decay": weight_decay, "lr": learning_rate, "clip": True},
         {"params": plain, "weight_decay": 0.0, "lr": learning_rate, "clip": True},
-        {"params": adaptive, "weight_decay": 0.0, "lr": learning_rate, "clip": False},
+        {"params": adaptive, "weight_decay": 0.0, "lr": learning_rate * adaptive_scale, "clip": False},
         {"params": bias, "weight_decay": 0.0, "lr": learning_rate * bias_scale, "clip": False},
     ]
     return [group for group in groups if group["params"]]

@@ -91,6 +91,7 @@ class TrainConfig(Strict):
     weight_decay: float = 1e-5
     clip_norm: float = 5.0
     bias_learning_rate_scale: float = 100.0
+    adaptive_learning_rate_scale: float = 1.0
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     checkpoint_every: int = Field(default=500, ge=1)
     validate_every: int = Field(default=1000, ge=1)
