@@ -86,8 +86,8 @@ def parameter_groups(
 ) -> list[dict[str, object]]:
     """Sorts parameters into optimiser groups: no decay on norms, biases and AdaMS.
 
-    The scalar SphereFace2 bias learns `bias_scale` times faster, AdaMS `adaptive_scale` times; `clip` says whether the group counts in gradient
-    clipping."""
+    The scalar SphereFace2 bias learns `bias_scale` times faster, AdaMS `adaptive_scale` times; `clip` says whether the
+    group counts in gradient clipping."""
     decayed, plain, adaptive, bias = [], [], [], []
     for name, parameter in model.named_parameters():
         (plain if parameter.ndim < 2 else decayed).append(parameter)
