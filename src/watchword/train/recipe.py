@@ -3,7 +3,6 @@
 import difflib
 import inspect
 import os
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
@@ -13,10 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from watchword.data.augment import AugmentConfig
 from watchword.data.batches import BatchConfig
 from watchword.model.keyword_model import ModelConfig
-
-
-class RecipeError(ValueError):
-    """A recipe cannot be read; the message names the file, the key, and what to write instead."""
+from watchword.recipe_file import RecipeError, read_recipe
 
 
 class Strict(BaseModel):
@@ -114,13 +110,13 @@ class Recipe(Strict):
     train: TrainConfig = TrainConfig()
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Reads a recipe file, what it extends, and `key.path=value` overrides (values in TOML, bare words are strings).
+def load_recipe(path: Path, overrides: Sequence[str] = (), over: Sequence[Path] = ()) -> Recipe:
+    """Reads a recipe file, what it extends, the scales laid `over` it, and `key.path=value` overrides.
+
+    A scale is a partial recipe: data, batch, training, and values of losses that count where the recipe has that loss.
 
     Raises RecipeError for a missing file, bad TOML, an unknown key (with the nearest known one) or a bad value."""
-    table = _read(Path(path), ())
-    for override in overrides:
-        _override(table, override)
+    table = read_recipe(path, overrides, over)
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:
@@ -167,57 +163,6 @@ def build_term(term: Term, registry: dict[str, type], family: str, **extra: Any)
         return constructor(**{key: value for key, value in extra.items() if key in known}, **term.arguments())
     except (ValueError, TypeError) as error:
         raise RecipeError(f"objective.{family}: {error}") from None
-
-
-def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    if path.resolve() in seen:
-        raise RecipeError(f"{path}: extends itself through {' → '.join(p.name for p in seen)}")
-    try:
-        table = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        raise RecipeError(f"{path}: no such recipe; recipes/ has some to start from") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise RecipeError(f"{path}: not a TOML file ({error})") from None
-    parent = table.pop("extends", None)
-    if parent is None:
-        return table
-    return _merge(_read(path.parent / str(parent), (*seen, path.resolve())), table)
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Lays one table over another. A loss with another name replaces the whole term; `false` switches a table or a path
-    off."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        if value is False and isinstance(old, dict | str):
-            merged.pop(key)
-        elif (
-            isinstance(value, dict) and isinstance(old, dict) and value.get("name", old.get("name")) == old.get("name")
-        ):
-            merged[key] = _merge(old, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _override(table: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise RecipeError(f"override {override!r}: write key.path=value, for example train.steps=1000")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *parents, last = key.split(".")
-    for parent in parents:
-        table = table.setdefault(parent, {})
-        if not isinstance(table, dict):
-            raise RecipeError(f"override {override!r}: {parent!r} is a value, not a table")
-    if value is False and isinstance(table.get(last), dict | str):
-        table.pop(last)
-    else:
-        table[last] = value
 
 
 def _unknown(key: str, known: list[str]) -> str:
