@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from pytorch_metric_learning.losses import MultiSimilarityLoss
+from pytorch_metric_learning.distances import CosineSimilarity
+from pytorch_metric_learning.losses import MultiSimilarityLoss, NTXentLoss
 from torch import Tensor, nn
 
 import watchword.loss.crossing as crossing
@@ -186,6 +187,43 @@ def test_proxy_ms_is_multi_similarity_of_the_metric_learning_library() -> None:
     assert ours == pytest.approx(oracle(audio, labels, ref_emb=text, ref_labels=labels.clone()).item(), rel=1e-6)
     # Given the very same labels object, the library drops every pair of a row with its own text.
     assert abs(ours - oracle(audio, labels, ref_emb=text, ref_labels=labels).item()) > 1e-3
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 3, 4, 5], [0, 0, 1, 1, 2, 2]], ids=["once", "twice"])
+def test_clat_is_the_contrastive_loss_of_the_metric_learning_library(labels: list[int]) -> None:
+    """The library takes the mean over all positive pairs: the same, where both utterances of a word share one text."""
+    generator, classes = torch.Generator().manual_seed(2), torch.tensor(labels)
+    audio, text = (torch.randn(len(labels), 6, generator=generator) for _ in range(2))
+    text = text[classes]
+    oracle = NTXentLoss(temperature=0.07, distance=CosineSimilarity())
+    expected = oracle(audio, classes, ref_emb=text, ref_labels=classes.clone()).item()
+    assert Clat(0.07)(audio, text, classes).item() == pytest.approx(expected, rel=1e-5)
+
+
+SYMMETRIC = {
+    "proxy_bd": (ProxyBD, (2.0, 40.0, 0.5)),
+    "proxy_ms": (ProxyMS, (2.0, 50.0, 0.5)),
+    "clat": (Clat, (0.07,)),
+}
+
+
+@pytest.mark.parametrize("name", SYMMETRIC)
+@pytest.mark.parametrize("kind", LABELS)
+def test_the_anchor_may_be_text(name: str, kind: str) -> None:
+    audio, text, labels = rows(LABELS[kind])
+    loss, parameters = SYMMETRIC[name]
+    exact_audio, exact_text = (x.detach().double().requires_grad_() for x in (audio, text))
+    expected = naive(name, exact_text, exact_audio, labels, *(*parameters, 0.0, 0.0)[:3])
+    value = loss(*parameters, anchor="text")(audio, text, labels)
+    assert value.item() == pytest.approx(expected.item(), rel=2e-6, abs=2e-6)
+    expected.backward()
+    value.backward()
+    torch.testing.assert_close(audio.grad, exact_audio.grad.float(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(text.grad, exact_text.grad.float(), rtol=1e-4, atol=1e-5)
+    if kind == "mixed":
+        assert abs(value.item() - loss(*parameters)(audio, text, labels).item()) > 1e-3
+    with pytest.raises(ValueError, match="anchor 'frame' is not known; known are audio, text"):
+        loss(anchor="frame")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

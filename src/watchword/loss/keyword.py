@@ -23,14 +23,15 @@ class SphereFace2(nn.Module):
     Formula, kind "C": (1/N) Σ_i { λ log[1 + e^{−r (g(cos_y) − m) − b}]
                                    + (1 − λ) Σ_{c≠y} log[1 + e^{r (g(cos_c) + m) + b}] }
     with g(z) = 2 ((z + 1)/2)^t − 1. Kind "A" puts m into the angle: g(cos(θ_y + m)), g(cos(θ_c − m)).
-    b starts where both sides pull alike at cosine 0, the negatives then weighing λ: from b = 0 the positives alone
-    would pull (21 against 0.001), and Adam takes thousands of steps to mend it.
+    b starts where both sides pull alike at cosine 0, the negatives then weighing λ. From b = 0, where speaker recipes
+    start, the positives alone would pull (21 against 0.001), and Adam takes thousands of steps to mend it.
 
     Args:
         scale: r.
         margin: m; 0.2 for "C" and 0.15 for "A" if not given. `set_progress` warms it up from 0.
         power: t.
         positive_weight: λ.
+        first_bias: "balanced", or "zero" for b = 0.
         sampled: 0, or how many classes are drawn each step for the negatives, which then stand for all.
         warm_up_start: share of training at which the margin leaves 0.
         warm_up_end: share at which it is full; 0 for a full margin from the start.
@@ -52,6 +53,7 @@ class SphereFace2(nn.Module):
         power: float = 3.0,
         positive_weight: float = 0.7,
         kind: Literal["A", "C"] = "C",
+        first_bias: Literal["balanced", "zero"] = "balanced",
         sampled: int = 0,
         warm_up_start: float = 0.2,
         warm_up_end: float = 0.4,
@@ -59,6 +61,8 @@ class SphereFace2(nn.Module):
         super().__init__()
         if kind not in ("A", "C"):
             raise ValueError(f"kind {kind!r} of SphereFace2 is not known; known are 'A' and 'C'")
+        if first_bias not in ("balanced", "zero"):
+            raise ValueError(f"first_bias {first_bias!r} of SphereFace2 is not known; known are 'balanced' and 'zero'")
         full = margin if margin is not None else 0.2 if kind == "C" else 0.15
         self.schedule = Margin(full, warm_up_start, warm_up_end)
         self.scale, self.power, self.positive_weight = scale, power, positive_weight
@@ -68,7 +72,8 @@ class SphereFace2(nn.Module):
         nn.init.xavier_uniform_(self.classes)
         zero = torch.zeros(())
         own, other = float(self._logits(zero, -1)), float(self._logits(zero, 1))
-        self.bias = nn.Parameter(torch.tensor([balanced_bias(num_classes, own, other, positive_weight)]))
+        balanced = balanced_bias(num_classes, own, other, positive_weight)
+        self.bias = nn.Parameter(torch.tensor([balanced if first_bias == "balanced" else 0.0]))
 
     def set_progress(self, fraction: float) -> None:
         """Sets the margin for the share of training that is done, 0 to 1."""

@@ -1,5 +1,7 @@
 """Pairwise losses between audio and text rows: Asymmetric-Proxy with AdaMS, Proxy-BD, Proxy-MS, clat."""
 
+from typing import Literal, get_args
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -8,6 +10,9 @@ from torch.nn import functional
 from watchword.loss.adams import Adaptive, ClassScales
 from watchword.loss.crossing import Crossing, cross, extended_logsumexp, mean_softplus, sum_pieces
 from watchword.loss.precision import in_float32
+
+Anchor = Literal["audio", "text"]
+"""Whose rows ask, in a symmetric loss; the other side's rows are positives and negatives."""
 
 
 class AsymmetricProxy(nn.Module):
@@ -79,14 +84,18 @@ class ProxyBD(nn.Module):
     Formula: (1/N) Σ_i { (1/|P_i|) Σ_{j∈P_i} log[1 + e^{alpha (lambda − S(a_i, t_j))}]
                          + (1/|N_i|) Σ_{k∈N_i} log[1 + e^{beta (S(a_i, t_k) − lambda)}] }
 
+    `anchor` = "text" exchanges a and t; the paper does not say which it takes.
+
     >>> loss = ProxyBD(pull_scale=2.0, push_scale=1.0, margin=0.0)
     >>> round(loss(torch.eye(2), torch.eye(2), torch.tensor([0, 1])).item(), 4)  # log(1 + e^-2) + log(1 + e^0)
     0.8201
     """
 
-    def __init__(self, pull_scale: float = 2.0, push_scale: float = 40.0, margin: float = 0.5) -> None:
+    def __init__(
+        self, pull_scale: float = 2.0, push_scale: float = 40.0, margin: float = 0.5, anchor: Anchor = "audio"
+    ) -> None:
         super().__init__()
-        self.pull_scale, self.push_scale, self.margin = pull_scale, push_scale, margin
+        self.pull_scale, self.push_scale, self.margin, self.anchor = pull_scale, push_scale, margin, _known(anchor)
         self.last_offset = torch.zeros(())
 
     @in_float32
@@ -94,7 +103,7 @@ class ProxyBD(nn.Module):
         self, audio: Float[Tensor, "row dim"], text: Float[Tensor, "row dim"], labels: Int[Tensor, " row"]
     ) -> Float[Tensor, ""]:
         """Computes the loss of audio and text rows in the same order with their classes."""
-        return sum_pieces(self._piece, cross(audio, text, labels), "rows") / len(labels)
+        return sum_pieces(self._piece, _cross_from(self.anchor, audio, text, labels), "rows") / len(labels)
 
     def _piece(self, part: Crossing) -> Tensor:
         cosine, (texts, rows) = part.cosine(), part.pairs()
@@ -112,16 +121,19 @@ class ProxyMS(nn.Module):
     Formula: (1/N) Σ_i { (1/alpha) log[1 + Σ_{j∈P_i} e^{alpha (lambda − S(a_i, t_j))}]
                          + (1/beta) log[1 + Σ_{k∈N_i} e^{beta (S(a_i, t_k) − lambda)}] }
 
-    `last_offset` is the mean of log(1 + |P_i|)/alpha, a constant (see AsymmetricProxy).
+    `last_offset` is the mean of log(1 + |P_i|)/alpha, a constant (see AsymmetricProxy). `anchor` = "text" exchanges a
+    and t.
 
     >>> loss = ProxyMS(pull_scale=2.0, push_scale=1.0, margin=0.0)
     >>> round(loss(torch.eye(2), torch.eye(2), torch.tensor([0, 1])).item(), 4)  # log(1 + e^-2) / 2 + log(1 + e^0)
     0.7566
     """
 
-    def __init__(self, pull_scale: float = 2.0, push_scale: float = 50.0, margin: float = 0.5) -> None:
+    def __init__(
+        self, pull_scale: float = 2.0, push_scale: float = 50.0, margin: float = 0.5, anchor: Anchor = "audio"
+    ) -> None:
         super().__init__()
-        self.pull_scale, self.push_scale, self.margin = pull_scale, push_scale, margin
+        self.pull_scale, self.push_scale, self.margin, self.anchor = pull_scale, push_scale, margin, _known(anchor)
         self.last_offset = torch.zeros(())
 
     @in_float32
@@ -129,7 +141,7 @@ class ProxyMS(nn.Module):
         self, audio: Float[Tensor, "row dim"], text: Float[Tensor, "row dim"], labels: Int[Tensor, " row"]
     ) -> Float[Tensor, ""]:
         """Computes the loss of audio and text rows in the same order with their classes."""
-        crossing = cross(audio, text, labels)
+        crossing = _cross_from(self.anchor, audio, text, labels)
         self.last_offset = torch.log1p(crossing.same).mean() / self.pull_scale
         return sum_pieces(self._piece, crossing, "rows") / len(labels)
 
@@ -150,15 +162,16 @@ class Clat(nn.Module):
 
     Args:
         temperature: tau.
+        anchor: "text" exchanges a and t.
 
     >>> loss = Clat(temperature=1.0)
     >>> round(loss(torch.eye(2), torch.eye(2), torch.tensor([0, 1])).item(), 4)  # log(1 + e^-1)
     0.3133
     """
 
-    def __init__(self, temperature: float = 0.07) -> None:
+    def __init__(self, temperature: float = 0.07, anchor: Anchor = "audio") -> None:
         super().__init__()
-        self.temperature = temperature
+        self.temperature, self.anchor = temperature, _known(anchor)
         self.last_offset = torch.zeros(())
 
     @in_float32
@@ -166,12 +179,22 @@ class Clat(nn.Module):
         self, audio: Float[Tensor, "row dim"], text: Float[Tensor, "row dim"], labels: Int[Tensor, " row"]
     ) -> Float[Tensor, ""]:
         """Computes the loss of audio and text rows in the same order with their classes."""
-        return sum_pieces(self._piece, cross(audio, text, labels), "rows") / len(labels)
+        return sum_pieces(self._piece, _cross_from(self.anchor, audio, text, labels), "rows") / len(labels)
 
     def _piece(self, part: Crossing) -> Tensor:
         cosine, (texts, rows) = part.cosine(), part.pairs()
         own = cosine.gather(0, part.own[None])
         return _extended_logsumexp_of_others((cosine - own) / self.temperature, part, texts, rows).sum()
+
+
+def _known(anchor: Anchor) -> Anchor:
+    if anchor not in get_args(Anchor):
+        raise ValueError(f"anchor {anchor!r} is not known; known are {', '.join(get_args(Anchor))}")
+    return anchor
+
+
+def _cross_from(anchor: Anchor, audio: Tensor, text: Tensor, labels: Tensor) -> Crossing:
+    return cross(audio, text, labels) if anchor == "audio" else cross(text, audio, labels)
 
 
 def _take(matrix: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
