@@ -1,7 +1,7 @@
 """Verification losses of CMCD and PhonMatchNet: does this audio say this text, and is this its phoneme."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,18 +31,3 @@ class MatchCrossEntropy(nn.Module):
         weights = 1.0 + (self.positive_weight - 1.0) * is_match
         costs = functional.softplus(torch.where(is_match, -logits, logits))
         return (costs * weights).sum() / weights.sum().clamp_min(1e-6)
-
-
-def same_phonemes(
-    spoken: Int[Tensor, "pair spoken"], asked: Int[Tensor, "pair asked"], asked_lengths: Int[Tensor, " pair"]
-) -> tuple[Bool[Tensor, " phoneme"], Bool[Tensor, "pair asked"]]:
-    """Tells for each asked-for phoneme whether the spoken one at its place is equal (no alignment), rows flattened;
-    also returns the mask of real places, with which to flatten the logits. Lee & Cho 2023. Padding is 0.
-
-    >>> same_phonemes(torch.tensor([[5, 6]]), torch.tensor([[5, 7, 8, 0]]), torch.tensor([3]))[0]
-    tensor([ True, False, False])
-    """
-    width = asked.shape[1]
-    padded = functional.pad(spoken, (0, max(0, width - spoken.shape[1])))[:, :width]
-    mask = torch.arange(width, device=asked.device)[None] < asked_lengths[:, None]
-    return (padded == asked)[mask], mask

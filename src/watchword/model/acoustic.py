@@ -31,10 +31,9 @@ class AcousticConfig(BaseModel):
     squeeze_window_frames: int = 75
 
 
-class AcousticEncoder(nn.Module):
-    """Log-mel to frame embeddings E_a (`forward`), and those to one embedding (`pool`). Desplanques et al. 2020.
-
-    Frames are [batch, frames, dim] outside and [batch, dim, frames] inside."""
+class FrameEncoder(nn.Module):
+    """Log-mel to frame embeddings E_a, [batch, frames, dim] outside and [batch, dim, frames] inside: ECAPA-TDNN without
+    its pooling, as models that only compare phonemes have it."""
 
     def __init__(self, config: AcousticConfig | None = None) -> None:
         super().__init__()
@@ -60,9 +59,6 @@ class AcousticEncoder(nn.Module):
         self.aggregate = nn.Conv1d(joined, joined, 1)
         self.aggregate_norm = nn.BatchNorm1d(joined)
         self.project = nn.Conv1d(joined, config.dim, 1)
-        self.pooling = StatisticsPooling(config.dim, config.attention)
-        self.pool_norm = nn.BatchNorm1d(2 * config.dim)
-        self.output = nn.Linear(2 * config.dim, config.dim)
 
     def set_prior_mean(self, mean: Tensor) -> None:
         """Sets the log-mel mean [40] that seeds the running mean of the local context."""
@@ -81,16 +77,27 @@ class AcousticEncoder(nn.Module):
         x = self.aggregate_norm(functional.relu(self.aggregate(torch.cat(outputs, dim=1))))
         return _masked(self.project(x), mask).transpose(1, 2)
 
-    def pool(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Pools frames [n, frames, dim], of which the first `lengths` [n] count, into embeddings [n, dim]."""
-        return self.output(self.pool_norm(self.pooling(frames.transpose(1, 2), lengths)))
-
     def _mean(self, x: Tensor, mask: Tensor | None) -> Tensor:
         if self.config.context == "utterance":
             return _time_mean(x) if mask is None else (x * mask).sum(2, keepdim=True) / mask.sum(2, keepdim=True)
         prior = self.config.mean_prior_frames
         sums, counts = window_sums(x - self.prior_mean[None, :, None], self.config.mean_window_frames)
         return self.prior_mean[None, :, None] + sums / (counts + prior)
+
+
+class AcousticEncoder(FrameEncoder):
+    """Log-mel to frame embeddings E_a (`forward`), and those to one embedding (`pool`). Desplanques et al. 2020."""
+
+    def __init__(self, config: AcousticConfig | None = None) -> None:
+        super().__init__(config)
+        dim = self.config.dim
+        self.pooling = StatisticsPooling(dim, self.config.attention)
+        self.pool_norm = nn.BatchNorm1d(2 * dim)
+        self.output = nn.Linear(2 * dim, dim)
+
+    def pool(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Pools frames [n, frames, dim], of which the first `lengths` [n] count, into embeddings [n, dim]."""
+        return self.output(self.pool_norm(self.pooling(frames.transpose(1, 2), lengths)))
 
 
 class Res2Block(nn.Module):

@@ -32,14 +32,15 @@ def mel_bank() -> np.ndarray:
 
 
 class LogMel(nn.Module):
-    """Waveform to log-mel energies.
+    """Waveform to log-mel energies; in training with SpecAugment's masks, if it is given their sizes.
 
     Kaldi's filter bank, povey window, the frame's mean removed; no dither, no pre-emphasis; samples in [-1, 1].
     Training uses the fast Fourier transform; the ONNX export writes the same as one convolution with fixed cosines and
     sines, since operator support for transforms differs between runtimes (a test holds the two equal)."""
 
-    def __init__(self) -> None:
+    def __init__(self, mask_bins: int = 0, mask_frames: int = 0) -> None:
         super().__init__()
+        self.mask_bins, self.mask_frames = mask_bins, mask_frames
         n = np.arange(FRAME_SAMPLES)
         window = (0.5 - 0.5 * np.cos(2 * np.pi * n / (FRAME_SAMPLES - 1))) ** 0.85
         angles = 2 * np.pi * np.outer(n, np.arange(FFT_SIZE // 2 + 1)) / FFT_SIZE
@@ -65,7 +66,15 @@ class LogMel(nn.Module):
             frames = (frames - frames.mean(dim=2, keepdim=True)) * self.window
             spectrum = torch.fft.rfft(frames, FFT_SIZE)
             power = spectrum.real.square() + spectrum.imag.square()
-        return (power @ self.bank).clamp_min(FLOOR).log()
+        log_mel = (power @ self.bank).clamp_min(FLOOR).log()
+        if self.training and (self.mask_bins or self.mask_frames):
+            return spec_augment(log_mel, self.mask_bins, self.mask_frames)
+        return log_mel
+
+
+def frame_counts(audio_lengths: Tensor) -> Tensor:
+    """How many whole frames so many samples hold."""
+    return 1 + (audio_lengths - FRAME_SAMPLES) // HOP_SAMPLES
 
 
 def spec_augment(log_mel: Tensor, bins: int, frames: int) -> Tensor:

@@ -7,20 +7,22 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from watchword.model.acoustic import AcousticConfig, AcousticEncoder, frame_mask
-from watchword.model.features import FRAME_SAMPLES, HOP_SAMPLES, LogMel, spec_augment
+from watchword.model.features import LogMel, frame_counts
 from watchword.model.matcher import CrossAttention, Match
 from watchword.model.textual import TextEncoder, TextualConfig
 from watchword.text.phonemes import PHONEMES
 
 
 class ModelConfig(BaseModel):
-    """Both encoders and the matcher.
+    """Both encoders and what matches them: the paper's model, or a baseline of `watchword.model.baselines`.
 
-    `frame_head` adds a phoneme classifier on the frames, which the paper does not have; `mask_bins` and `mask_frames`
-    SpecAugment, in training alone."""
+    `pair_units` is the width of a baseline's GRU. `frame_head` adds a phoneme classifier on the frames, which the paper
+    does not have; `mask_bins` and `mask_frames` SpecAugment, in training alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    kind: Literal["adml", "cmcd", "phonmatchnet", "phonmatchnet_original"] = "adml"
+    pair_units: int = 128
     acoustic: AcousticConfig = AcousticConfig()
     textual: TextualConfig = TextualConfig()
     attention_projection: Literal["none", "qk", "qkv"] = "qk"
@@ -35,7 +37,7 @@ class KeywordModel(nn.Module):
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or ModelConfig()
-        self.features = LogMel()
+        self.features = LogMel(config.mask_bins, config.mask_frames)
         self.acoustic = AcousticEncoder(config.acoustic)
         self.textual = TextEncoder(config.textual)
         self.attention = CrossAttention(config.acoustic.dim, config.attention_projection)
@@ -43,11 +45,8 @@ class KeywordModel(nn.Module):
 
     def frames(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encodes audio [crops, samples] to frames [crops, t, dim] and their numbers [crops]."""
-        lengths = 1 + (audio_lengths - FRAME_SAMPLES) // HOP_SAMPLES
-        log_mel = self.features(audio)
-        if self.training and (self.config.mask_bins or self.config.mask_frames):
-            log_mel = spec_augment(log_mel, self.config.mask_bins, self.config.mask_frames)
-        return self.acoustic(log_mel, lengths), lengths
+        lengths = frame_counts(audio_lengths)
+        return self.acoustic(self.features(audio), lengths), lengths
 
     def forward(
         self,
@@ -65,11 +64,7 @@ class KeywordModel(nn.Module):
         frames, _ = self.frames(audio, audio_lengths)
         spoken, span_lengths = gather_spans(frames, spans)
         pooled = self.acoustic.pool(spoken, span_lengths)
-        # Spans of one label share one text: encode each text once. Sorted ids keep this deterministic.
-        unique, place = torch.unique(labels, return_inverse=True)
-        first = torch.full((len(unique),), len(labels), device=labels.device).scatter_reduce(
-            0, place, torch.arange(len(labels), device=labels.device), "amin"
-        )
+        first, place = distinct(labels)
         tokens, texts = self.textual(phonemes[first], phoneme_lengths[first])
         tokens, texts = tokens[place], texts[place]
         spoken_mask = frame_mask(span_lengths, spoken.shape[1])
@@ -88,6 +83,14 @@ class KeywordModel(nn.Module):
             frame_logits=None if self.frame_head is None else self.frame_head(frames),
             frame_phonemes=frame_phonemes,
         )
+
+
+def distinct(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The first row of each label among labels [n], and each row's place among those, [n]: rows of one label share one
+    text, which is encoded once. Sorted ids keep this deterministic."""
+    unique, place = torch.unique(labels, return_inverse=True)
+    rows = torch.arange(len(labels), device=labels.device)
+    return torch.full_like(unique, len(labels)).scatter_reduce(0, place, rows, "amin"), place
 
 
 def gather_spans(frames: Tensor, spans: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Match:
-    """n spans beside their texts. Phoneme rows are flattened once, in the same order for audio, text and labels."""
+    """n spans beside their texts. Phoneme rows are flattened once, in the same order for audio, text and labels.
+
+    Models that compare pairs (the baselines) ask of each span whether it says its own text, and whether some others."""
 
     audio: Tensor
     """Utterance embeddings of the spans, [n, dim]."""
@@ -29,6 +31,14 @@ class Match:
     """Real tokens, [n, tokens]."""
     frame_mask: Tensor
     """Real frames, [n, frames]."""
+    pair_logits: Tensor | None = None
+    """Logits that a span says a text, one row for each of its own text and the others, [pairs]."""
+    pair_is_match: Tensor | None = None
+    """Whether that text is the span's own, [pairs]."""
+    asked_logits: Tensor | None = None
+    """Logits that a token of a text is what the span has at the token's place, [tokens of all pairs]."""
+    asked_is_spoken: Tensor | None = None
+    """Whether it is, [tokens of all pairs]."""
     frame_logits: Tensor | None = None
     """Phoneme logits of every crop's frames, [crops, frames, 72], where the model has a frame head."""
     frame_phonemes: Tensor | None = None

@@ -20,8 +20,8 @@ class TextualConfig(BaseModel):
     dropout: float = 0.1
 
 
-class TextEncoder(nn.Module):
-    """Phoneme ids to E_t (per token) and, by global average pooling and a linear layer, the text embedding."""
+class TokenEncoder(nn.Module):
+    """Phoneme ids to token embeddings E_t: the text encoder without its pooling, for models that compare phonemes."""
 
     def __init__(self, config: TextualConfig | None = None) -> None:
         super().__init__()
@@ -36,17 +36,28 @@ class TextEncoder(nn.Module):
             dropout=config.dropout,
         )
         self.project = nn.Linear(2 * config.hidden_per_direction, config.dim)
+
+    def tokens(self, phonemes: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Encodes ids [n, tokens] to [n, tokens, dim], zero past `lengths`; 0 pads; no lengths: unpadded."""
+        embedded = self.embed(phonemes)
+        if lengths is None:
+            return self.project(self.lstm(embedded)[0])
+        # Packed, so that the backward direction starts at the last real phoneme.
+        packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=phonemes.shape[1])
+        return self.project(hidden) * frame_mask(lengths, phonemes.shape[1]).unsqueeze(2)
+
+
+class TextEncoder(TokenEncoder):
+    """Phoneme ids to E_t (per token) and, by global average pooling and a linear layer, the text embedding."""
+
+    def __init__(self, config: TextualConfig | None = None) -> None:
+        config = config or TextualConfig()
+        super().__init__(config)
         self.output = nn.Linear(config.dim, config.dim)
 
     def forward(self, phonemes: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Encodes ids [n, tokens] to tokens [n, tokens, dim] and utterances [n, dim]; 0 pads; no lengths: unpadded."""
-        embedded = self.embed(phonemes)
-        if lengths is None:
-            tokens = self.project(self.lstm(embedded)[0])
-            return tokens, self.output(tokens.mean(dim=1))
-        # Packed, so that the backward direction starts at the last real phoneme.
-        packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=phonemes.shape[1])
-        mask = frame_mask(lengths, phonemes.shape[1]).unsqueeze(2)
-        tokens = self.project(hidden) * mask
-        return tokens, self.output(tokens.sum(dim=1) / lengths[:, None].to(tokens.dtype))
+        tokens = self.tokens(phonemes, lengths)
+        mean = tokens.mean(dim=1) if lengths is None else tokens.sum(dim=1) / lengths[:, None].to(tokens.dtype)
+        return tokens, self.output(mean)

@@ -1,0 +1,29 @@
+"""What a network that compares clips with texts is given, and what it says of them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Comparison(NamedTuple):
+    """n clips, each beside k texts of its own."""
+
+    logits: Tensor
+    """That the clip says the text, [n, k]."""
+    phoneme_logits: Tensor | None
+    """That a token of the text is what the clip has at the token's place, [n, k, tokens]; None in CMCD."""
+    affinity: Tensor
+    """How much each token of the first text attends to each frame, [n, tokens, frames]; rows sum to 1."""
+
+
+def last_states(gru: nn.GRU, rows: Tensor, lengths: Tensor, first: Tensor | None = None) -> Tensor:
+    """Runs a GRU over rows [n, t, d] from the states `first` [n, units], or zero, and returns [n, units]: the states
+    after the first `lengths` [n] of them. What stands behind does not reach back, so that nothing need be packed."""
+    states, _ = gru(rows, None if first is None else first[None])
+    return states[torch.arange(len(rows), device=rows.device), (lengths - 1).clamp_min(0)]
+
+
+def attention_weights(scores: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over the last dimension where `mask` is true."""
+    return torch.softmax(scores.masked_fill(~mask, float("-inf")), dim=-1)
