@@ -1,5 +1,6 @@
 """The objective: a weighted sum of named terms, each of which can be switched off, and the optimiser's groups."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from watchword.data.augment import Augmenter
 from watchword.data.batches import BatchMaker
 from watchword.data.store import Store
 from watchword.loss.adams import BOX
+from watchword.loss.pairwise import AsymmetricProxy
 from watchword.model.keyword_model import KeywordModel
 from watchword.model.matcher import Match
+from watchword.text.phonemes import PHONEMES, encode
 from watchword.train.objective import Objective, parameter_groups
 from watchword.train.recipe import Recipe, load_recipe
 
@@ -101,6 +104,21 @@ def test_the_keyword_classifier_keeps_to_the_most_frequent_classes(recipe: Recip
         assert logged["keyword"] == pytest.approx(float(alone.detach()), rel=1e-6)
     else:
         assert "keyword" not in logged
+
+
+def test_the_phoneme_loss_may_be_told_phonemes_without_stress(recipe: Recipe, tone_store: Store) -> None:
+    model, objective = build(changed(recipe, phoneme_stress=False), tone_store)
+    match = match_of(model, recipe, tone_store)
+    said, plain = encode(["AH0", "B", "AH1", "UW", "UW2", "AH2"]), [0, 1, 0, 2, 2, 0]
+    turns = torch.arange(len(match.phoneme_labels)) % len(said)
+    match, labels = replace(match, phoneme_labels=torch.tensor(said)[turns]), torch.tensor(plain)[turns]
+    alone = AsymmetricProxy()
+    _, logged = objective(match)
+    expected = alone(match.phoneme_audio, match.phoneme_text, labels) - alone.last_offset
+    assert logged["phoneme"] == pytest.approx(float(expected.detach()), abs=1e-4)
+    assert len(objective.phoneme_class[2:].unique()) == 39
+    stressed = build(recipe, tone_store)[1]
+    assert torch.equal(stressed.phoneme_class, torch.arange(len(PHONEMES)))
 
 
 def test_every_parameter_is_in_exactly_one_group(recipe: Recipe, tone_store: Store) -> None:

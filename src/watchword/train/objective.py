@@ -4,8 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from watchword.loss import FAMILIES
+from watchword.loss.adams import ClassScales
+from watchword.loss.keyword import SphereFace2
 from watchword.model.matcher import Match
-from watchword.text.phonemes import PHONEMES
+from watchword.text.phonemes import PHONEMES, ids_without_stress
 from watchword.train.recipe import ObjectiveConfig, Term, build_term
 
 
@@ -15,11 +17,16 @@ class Objective(nn.Module):
     `forward(match)` returns the total to minimise and each term's logged value (unweighted; pairwise terms without
     their constant, so that the number means something)."""
 
+    phoneme_class: Tensor
+    """The class of each phoneme id in the phoneme loss."""
+
     def __init__(self, config: ObjectiveConfig, num_labels: int, dim: int = 256) -> None:
         super().__init__()
         self.weights: dict[str, float] = {}
         self.losses = nn.ModuleDict()
         self.levels = config.adversary_levels
+        classes = range(len(PHONEMES)) if config.phoneme_stress else ids_without_stress()
+        self.register_buffer("phoneme_class", torch.tensor(list(classes)), persistent=False)
 
         def add(place: str, term: Term | None, family: str, num_classes: int) -> None:
             if term is None or term.weight == 0:
@@ -50,7 +57,8 @@ class Objective(nn.Module):
         if place in ("relational", "point_to_point"):
             return {place: loss(match.audio, match.text, match.labels)}
         if place == "phoneme":
-            return {place: loss(match.phoneme_audio, match.phoneme_text, match.phoneme_labels)}
+            classes = self.phoneme_class[match.phoneme_labels]
+            return {place: loss(match.phoneme_audio, match.phoneme_text, classes)}
         if place == "monotonic":
             return {place: loss(match.affinity, match.phoneme_mask, match.frame_mask)}
         if place == "keyword":
@@ -92,11 +100,12 @@ def parameter_groups(
     for name, parameter in model.named_parameters():
         (plain if parameter.ndim < 2 else decayed).append(parameter)
         assert name
-    for place, loss in objective.losses.items():
+    for loss in objective.losses.values():
+        scales = {id(p) for module in loss.modules() if isinstance(module, ClassScales) for p in module.parameters()}
         for name, parameter in loss.named_parameters():
-            if place in ("phoneme", "point_to_point"):
+            if id(parameter) in scales:
                 adaptive.append(parameter)
-            elif name == "bias" and parameter.numel() == 1:
+            elif isinstance(loss, SphereFace2) and name == "bias":
                 bias.append(parameter)
             else:
                 (plain if parameter.ndim < 2 else decayed).append(parameter)

@@ -37,11 +37,13 @@ class Term(BaseModel):
 class ObjectiveConfig(Strict):
     """Eq. 3 and Eq. 5: which losses, with which weights; a family that is absent is switched off.
 
+    `phoneme_stress = false` lets the phoneme loss take AH0, AH1 and AH2 for one class (39 in place of 70).
     `keyword_classes` keeps the keyword classifier to the most frequent classes of the store (0: all)."""
 
     relational: Term | None = None
     point_to_point: Term | None = None
     phoneme: Term | None = None
+    phoneme_stress: bool = True
     monotonic: Term | None = None
     keyword: Term | None = None
     keyword_classes: int = Field(default=0, ge=0)
