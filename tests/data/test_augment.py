@@ -1,19 +1,23 @@
 """Augmentation: what each distortion does to a tone, and what none of them may change."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 
 from watchword.audio import SAMPLE_RATE
-from watchword.data.augment import AugmentConfig, Augmenter, load_noise
+from watchword.data.augment import AugmentConfig, Augmenter, reverberate
 
 NONE: dict[str, Any] = {
-    "room": 0, "noise": 0, "babble": 0, "low_pass": 0, "telephone": 0, "clip": 0, "quantise": 0, "gain_db": (0.0, 0.0),
+    "room": 0, "noise": 0, "music": 0, "babble": 0, "low_pass": 0, "telephone": 0, "clip": 0, "quantise": 0,
+    "gain_db": (0.0, 0.0),
 }  # fmt: skip
 ALL: dict[str, Any] = {key: 1 for key in NONE if key != "gain_db"}
+PAPER = AugmentConfig(
+    **tomllib.loads((Path(__file__).parents[2] / "recipes" / "base.toml").read_text(encoding="utf-8"))["augment"]
+)
 
 
 Sounds = list[np.ndarray]
@@ -141,11 +145,99 @@ def test_clipping_flattens_and_quantising_makes_steps() -> None:
     assert len(np.unique(coarse)) <= 255
 
 
-def test_noise_is_read_from_a_folder_and_those_below_it(tmp_path: Path) -> None:
-    (tmp_path / "street").mkdir()
-    soundfile.write(tmp_path / "street" / "a.wav", white(0, 2.0)[::2], 8000)
-    soundfile.write(tmp_path / "b.flac", white(1), SAMPLE_RATE)
-    (tmp_path / "readme.txt").write_text("no sound")
-    found = load_noise(tmp_path)
-    assert sorted(len(noise) for noise in found) == pytest.approx([16000, 32000], abs=50)
-    assert load_noise(tmp_path / "absent") == []
+def paper(audio: np.ndarray, seed: int = 0, sounds: dict[str, Sounds] | None = None, **changed: Any) -> np.ndarray:
+    """Distorts with the tables' settings, all else than `changed` left as recipes/base.toml has it."""
+    return Augmenter(PAPER.model_copy(update=changed), **(sounds or {}))(audio, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["noise", "music", "babble"])
+def test_the_ratio_is_reached_on_the_mixture_within_a_tenth_of_a_decibel(kind: str, seed: int) -> None:
+    """At both ends of each range of the tables; of babble it is that of each voice, so here one speaks."""
+    sounds = {kind: [tone(3000, 5.0), (32767 * tone(3000, 4.0)).astype(np.int16)]}
+    for snr in getattr(PAPER, f"{kind}_snr_db"):
+        only = {**NONE, "share": 1.0, kind: 1.0, f"{kind}_snr_db": (snr, snr), "babble_speakers": (1, 1)}
+        found = paper(tone(500, 2.0), seed, sounds, **only)
+        assert level_db(found, 400, 600) - level_db(found, 2900, 3100) == pytest.approx(snr, abs=0.1)
+
+
+def test_each_voice_of_babble_has_a_ratio_of_its_own() -> None:
+    clean, voices = tone(500, 2.0), [tone(hertz, 5.0) for hertz in (2000, 3000, 4000, 5000)]
+    only = {**NONE, "share": 1.0, "babble": 1.0, "babble_speakers": (40, 40)}
+    each, together = (
+        paper(clean, 1, {"babble": voices}, **only, babble_snr_each=own, babble_snr_db=(15.0, 15.0))
+        for own in (True, False)
+    )
+    assert level_db(together, 400, 600) - level_db(together, 1500, 8000) == pytest.approx(15.0, abs=0.2)
+    assert level_db(each, 400, 600) - level_db(each, 1500, 8000) < 0.0  # forty at 15 dB
+
+
+def test_noises_in_the_foreground_are_a_second_apart() -> None:
+    short = tone(3000, 0.4)
+    found = paper(
+        tone(500, 3.0), 0, {"noise": [short]}, **{**NONE, "share": 1.0, "noise": 1.0, "noise_snr_db": (5.0, 5.0)}
+    )
+    heard = [
+        level_db(piece, 2900, 3100) > level_db(piece, 400, 600) - 20
+        for piece in (found[place : place + 1600] for place in range(0, 48000 - 1600, 1600))
+    ]
+    assert [place for place, there in enumerate(heard) if there] == [0, 1, 2, 3, 14, 15, 16, 17, 28]
+
+
+def test_shares_are_those_of_the_recipe() -> None:
+    """Room, noise, music and babble are drawn each by itself, in 0.8 of all crops."""
+    sounds = {"noise": [tone(2000, 5.0)], "music": [tone(3000, 5.0)], "babble": [tone(4000, 5.0)]}
+    bands = {"noise": 2000, "music": 3000, "babble": 4000}
+    counts = dict.fromkeys([*bands, "nothing"], 0)
+    for seed in range(600):
+        found = paper(tone(500, 0.5), seed, sounds, room=0.0)
+        heard = [
+            kind
+            for kind, hertz in bands.items()
+            if level_db(found, hertz - 50, hertz + 50) > level_db(found, 6000, 6100) + 30
+        ]
+        for kind in heard or ["nothing"]:
+            counts[kind] += 1
+    expected = {"noise": 0.24, "music": 0.16, "babble": 0.16, "nothing": 0.2 + 0.8 * 0.7 * 0.8 * 0.8}
+    for kind, share in expected.items():
+        assert counts[kind] / 600 == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 600)), kind
+
+
+@pytest.mark.parametrize("size", [400, 4000, 30000])
+def test_a_room_keeps_length_energy_and_place(size: int) -> None:
+    rng = np.random.default_rng(size)
+    spoken = white(size, size / SAMPLE_RATE)
+    response = np.zeros(9000, np.float32)
+    response[700] = 0.9  # the direct path comes late, as in measured responses
+    response[900:] = 0.02 * rng.standard_normal(8100) * np.exp(-np.arange(8100) / 1500)
+    for scale in (1.0, 1e-3):
+        found = reverberate(spoken, scale * response)
+        assert found.shape == spoken.shape
+        assert found.dtype == np.float32
+        assert float(found @ found) == pytest.approx(float(spoken @ spoken), rel=1e-4)
+        assert int(np.argmax(np.correlate(found, spoken, "same"))) == size // 2
+    assert np.array_equal(reverberate(spoken, np.zeros(100, np.float32)), spoken)
+
+
+def test_rooms_that_were_recorded_are_used() -> None:
+    echo = np.zeros(8001, np.int16)
+    echo[0], echo[8000] = 30000, 20000
+    click = np.zeros(16000, np.float32)
+    click[100] = 1.0
+    found = paper(click, 0, {"rooms": [echo]}, **{**NONE, "share": 1.0, "room": 1.0})
+    assert np.flatnonzero(np.abs(found) > 0.01).tolist() == [100, 8100]
+    assert found[8100] / found[100] == pytest.approx(2 / 3, rel=1e-3)
+
+
+@pytest.mark.parametrize("size", [1, 160, 400, 16000])
+def test_the_tables_settings_bear_silence_and_the_shortest_crops(size: int) -> None:
+    sounds = {kind: [white(1, 0.01), np.zeros(4000, np.int16), white(2, 2.0)] for kind in ("noise", "music", "babble")}
+    sounds["rooms"] = [white(3, 0.3), np.zeros(100, np.float32)]
+    everything = dict.fromkeys(("share", "room", "noise", "music", "babble"), 1.0)
+    for seed in range(12):
+        for audio in (np.zeros(size, np.float32), white(seed, size / SAMPLE_RATE)):
+            found, same = (paper(audio, seed, sounds, **everything) for _ in range(2))
+            assert found.shape == (size,)
+            assert np.isfinite(found).all()
+            assert np.abs(found).max() <= 1.0
+            assert np.array_equal(found, same)

@@ -1,10 +1,13 @@
 """Recipes: what a file may say, what extends and overrides do, and which sentence a mistake gets."""
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from watchword.data.augment import AugmentConfig
+from watchword.data.batches import BatchConfig
 from watchword.train.recipe import Recipe, RecipeError, Term, build_term, load_recipe, resolve, same_experiment
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -24,8 +27,16 @@ def test_every_recipe_of_the_project_is_valid_and_named_by_its_file(path: Path) 
 def test_base_states_every_key_at_the_constructors_default() -> None:
     base = load_recipe(RECIPES / "base.toml").model_dump()
     bare = Recipe.model_validate({"name": "base", "data": {"store": "store"}}).model_dump()
-    for table in ("model", "batch", "augment", "train"):
+    for table in ("model", "train"):
         assert base[table] == bare[table], table
+
+
+def test_base_states_every_key_of_what_is_off_by_default() -> None:
+    """Surroundings and distortions that a recipe does not know are off, so that it stays what it was."""
+    with (RECIPES / "base.toml").open("rb") as file:
+        stated = tomllib.load(file)
+    assert set(stated["batch"]) == set(BatchConfig.model_fields)
+    assert set(stated["augment"]) == set(AugmentConfig.model_fields)
 
 
 def test_extends_lays_tables_over_each_other(tmp_path: Path) -> None:

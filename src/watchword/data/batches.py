@@ -16,7 +16,7 @@ from watchword.data.store import Store
 
 
 class BatchConfig(BaseModel):
-    """How batches are drawn and cut; seconds throughout.
+    """How batches are drawn and cut; seconds throughout. `speed` is a range, or three or more speeds to choose from.
 
     `in_context = false` cuts exactly the word (the paper). With `in_context` a crop keeps `before` and `after` of what
     really surrounds the word, or, for `silence_share` of them, the word alone is set in near-silence; the spans of
@@ -37,7 +37,7 @@ class BatchConfig(BaseModel):
     wide_share: float = Field(default=0.0, ge=0, le=1)
     extra_spans: int = Field(default=4, ge=0)
     jitter: float = 0.0
-    speed: tuple[float, float] = (1.0, 1.0)
+    speed: tuple[float, ...] = Field(default=(1.0, 1.0), min_length=2)
 
 
 class Batch(NamedTuple):
@@ -193,10 +193,10 @@ class BatchMaker:
         return max(0, round(start + a)), min(size, round(end + b))
 
     def _distort(self, crop: _Crop, rng: np.random.Generator) -> _Crop:
-        low, high = self.config.speed
+        speeds = self.config.speed
         audio, spans, phones = crop.audio, crop.spans, crop.phones
-        if high > low:
-            rate = rng.uniform(low, high)
+        if max(speeds) > min(speeds):
+            rate = rng.uniform(*speeds) if len(speeds) == 2 else float(rng.choice(speeds))
             audio = _padded(soxr.resample(audio, SAMPLE_RATE * rate, SAMPLE_RATE, quality="LQ"))
             spans = [(label, round(s / rate), round(e / rate)) for label, s, e in spans]
             phones = np.column_stack([phones[:, 0], phones[:, 1:] / rate])

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from watchword.audio import FRAME_SAMPLES, SAMPLE_RATE, num_frames
-from watchword.data.augment import Augmenter, load_noise
+from watchword.data.augment import Augmenter
 from watchword.data.batches import Batch, BatchMaker, batches
 from watchword.data.segment import read_segments
+from watchword.data.sounds import Sounds, load_sounds
 from watchword.data.store import Store
 from watchword.evaluate.validation import Validation, build_validation
 from watchword.model.features import LogMel
@@ -33,12 +34,7 @@ class Experiment:
         torch.manual_seed(recipe.seed)
         self.store = Store(resolve(recipe.data.store))
         self.notes: list[str] = []
-        noise_folder = recipe.data.noise
-        noise = load_noise(resolve(noise_folder)) if noise_folder else []
-        if noise_folder and not noise and recipe.augment.enabled:
-            self.notes.append(f"data.noise: no recordings in {resolve(noise_folder)}; all noise will be synthetic")
-        babble = [self.store.audio(u) for u in range(0, len(self.store.utterances), 37)]
-        self.maker = BatchMaker(self.store, Augmenter(recipe.augment, noise, babble), recipe.batch, recipe.seed)
+        self.maker = BatchMaker(self.store, self._augmenter(), recipe.batch, recipe.seed)
         self.num_labels = len(self.store.texts)
         self.model = KeywordModel(recipe.model)
         if recipe.model.acoustic.context == "local":
@@ -86,6 +82,19 @@ class Experiment:
         self.model.eval()
         with torch.inference_mode():
             return self.model.textual(phonemes, torch.tensor([len(s) for s in said]))[1].numpy()
+
+    def _augmenter(self) -> Augmenter:
+        """The augmentation with the recordings of `data.noise`; where these have no voices, the store's are babble."""
+        config, folder = self.recipe.augment, self.recipe.data.noise
+        sounds = load_sounds(resolve(folder)) if folder and config.enabled else Sounds()
+        if folder and config.enabled:
+            lacking = [
+                ("no recordings of noise", "all noise will be synthetic", config.noise and not sounds.noise),
+                ("no music", "none will be added", config.music and not sounds.music),
+            ]
+            self.notes += [f"data.noise: {what} in {resolve(folder)}; {then}" for what, then, lacks in lacking if lacks]
+        babble = sounds.speech or [self.store.audio(u) for u in range(0, len(self.store.utterances), 37)]
+        return Augmenter(config, sounds.noise, babble, sounds.music, sounds.rooms)
 
     def _mean_log_mel(self) -> Tensor:
         """Mean log-mel of some training batches: what the running mean of the local context starts from."""
