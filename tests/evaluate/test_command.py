@@ -116,4 +116,4 @@ def test_line_that_is_not_json_is_named_by_number(bundle, tmp_path):
 
 
 def test_unknown_benchmark_lists_the_known(bundle):
-    refused(run(bundle, "-b", "wsj"), "no benchmark 'wsj'; choose all or one of wsj-protocol")
+    refused(run(bundle, "-b", "wsjay"), "no benchmark 'wsjay'; choose all or one of wsj-protocol")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from watchword.evaluate.benchmarks import Settings, Source
+    from watchword.evaluate.benchmarks import Prepared, Settings
 
-_NAMES = "wsj-protocol, libriphrase-style, speech-commands, or all"
+_NAMES = "wsj-protocol, libriphrase-style, speech-commands, speech-commands-10, wsj, libriphrase, qualcomm, or all"
 _NEEDED_PACKAGES = ("sklearn", "scipy")
 
 
@@ -21,7 +21,7 @@ def evaluate(
     benchmark: Annotated[list[str], typer.Option("--benchmark", "-b", help=f"{_NAMES}; may be repeated.")] = ["all"],  # noqa: B006
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="Aligned segments.jsonl, a folder of them, or the Speech Commands folder; may be repeated."),
+        typer.Option(help="Aligned segments.jsonl, a folder of them, or a benchmark's own folder; may be repeated."),
     ] = None,
     split: Annotated[str, typer.Option(help="The split of aligned manifests to take speech from.")] = "test",
     out: Annotated[Path | None, typer.Option(help="Write the report here, as JSON.")] = None,
@@ -37,6 +37,10 @@ def evaluate(
         bool,
         typer.Option("--aligned", help="Score as detections are, with phonemes aligned; else by the cosine alone."),
     ] = False,
+    noise: Annotated[
+        Path | None,
+        typer.Option(help="Hear the clips in rooms and among the noise of this folder; else as they are."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides the trials and the bootstrap.")] = 0,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap draws over speakers.")] = 1000,
 ) -> None:
@@ -45,37 +49,48 @@ def evaluate(
     Data is looked for in --data, else in the folders that WATCHWORD_WORK and WATCHWORD_DATA name.
     """
     try:
-        from watchword.evaluate.benchmarks import BENCHMARKS, BenchmarkError, Settings, check_name, find_sources
+        from watchword.evaluate.benchmarks import Settings
     except ModuleNotFoundError as error:
         if error.name not in _NEEDED_PACKAGES:
             raise
         _fail('evaluate: scikit-learn is not installed; run pip install "watchword[evaluate]"')
+    settings = Settings(seed, split, size, context, resamples, aligned, noise is not None)
     try:
-        names = list(BENCHMARKS) if "all" in benchmark else [check_name(name) for name in dict.fromkeys(benchmark)]
-        places = data or _default_places()
-        found, missing = [], []
-        for name in names:
-            try:
-                found += [(name, source) for source in find_sources(name, places, split)]
-            except BenchmarkError as error:
-                missing.append(str(error))
-        # Asked for by name, a benchmark must run; of `all`, those that can.
-        if missing and ("all" not in benchmark or not found):
-            _fail(missing[0])
-        for sentence in missing:
-            typer.echo(f"left out: {sentence}", err=True)
-        settings = Settings(seed, split, size, context, resamples, aligned)
-        command = _command(bundle, benchmark, data, settings)
-        _run(bundle, found, settings, trials or _cache(), out, card, command)
+        prepared = _prepare(benchmark, data or _default_places(), settings, trials or _cache())
+        command = _command(bundle, benchmark, data, noise, settings)
+        _run(bundle, prepared, settings, trials or _cache(), noise, out, card, command)
     except (ValueError, FileNotFoundError) as error:
         _fail(str(error))
 
 
+def _prepare(benchmark: list[str], places: list[Path], settings: "Settings", folder: Path) -> "list[Prepared]":
+    """The benchmarks with their trials; asked for by name, one must run; of `all`, those that can."""
+    from watchword.evaluate.benchmarks import BENCHMARKS, BenchmarkError, check_name, find_sources, prepare_benchmark
+    from watchword.evaluate.trials import TrialError
+
+    names = list(BENCHMARKS) if "all" in benchmark else [check_name(name) for name in dict.fromkeys(benchmark)]
+    prepared, missing = [], []
+    for name in names:
+        try:
+            for source in find_sources(name, places, settings.split):
+                prepared.append(prepare_benchmark(name, source, settings, folder))
+        except (BenchmarkError, TrialError) as error:
+            if "all" not in benchmark:
+                raise
+            missing.append(str(error))
+    if missing and not prepared:
+        _fail(missing[0])
+    for sentence in missing:
+        typer.echo(f"left out: {sentence}", err=True)
+    return prepared
+
+
 def _run(
     bundle: Path | None,
-    found: "list[tuple[str, Source]]",
+    prepared: "list[Prepared]",
     settings: "Settings",
     trials_folder: Path,
+    noise: Path | None,
     out: Path | None,
     card: bool,
     command: str,
@@ -83,23 +98,21 @@ def _run(
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from watchword.evaluate.benchmarks import run_benchmark
     from watchword.evaluate.report import CARD, build_report, merge_into_card, report_tables, write_report
     from watchword.evaluate.through_runtime import load_scorer
 
     folder, scorer = load_scorer(bundle, settings.aligned)
+    if noise:
+        from watchword.evaluate.distortion import Distorted
+
+        scorer = Distorted(scorer, noise, settings.seed)
     results = []
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TextColumn("clips"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        for name, source in found:
-            task = progress.add_task(f"{name} {source.corpus}", total=None)
-            result = run_benchmark(
-                name,
-                source,
-                scorer,
-                settings,
-                trials_folder,
-                lambda done, total, task=task: progress.update(task, completed=done, total=total),
+        for one in prepared:
+            task = progress.add_task(f"{one.benchmark} {one.corpus}", total=None)
+            result = one.measure(
+                scorer, lambda done, total, task=task: progress.update(task, completed=done, total=total)
             )
             results.append(result)
     report = build_report(folder, results, command)
@@ -122,7 +135,9 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchword" / "trials"
 
 
-def _command(bundle: Path | None, benchmark: list[str], data: list[Path] | None, settings: "Settings") -> str:
+def _command(
+    bundle: Path | None, benchmark: list[str], data: list[Path] | None, noise: Path | None, settings: "Settings"
+) -> str:
     """The command that prints the same figures again, with what differs from the defaults."""
     words = ["watchword", "evaluate", *([str(bundle)] if bundle else [])]
     for name in benchmark:
@@ -133,6 +148,7 @@ def _command(bundle: Path | None, benchmark: list[str], data: list[Path] | None,
     words += ["--size", str(settings.size)] if settings.size else []
     words += ["--context", str(settings.context_seconds)] if settings.context_seconds else []
     words += ["--aligned"] if settings.aligned else []
+    words += ["--noise", str(noise)] if noise else []
     words += ["--resamples", str(settings.resamples)] if settings.resamples != 1000 else []
     return shlex.join([*words, "--seed", str(settings.seed)])
 

@@ -92,11 +92,22 @@ def score_trials(
     sparse: bool = False,
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """The score of each trial, in the order of the list.
+    """The score of each trial, in the order of the list; see `score_pairs`."""
+    return score_pairs(Pairs.of(trials), scorer, context_seconds=context_seconds, sparse=sparse, progress=progress)
+
+
+def score_pairs(
+    pairs: Pairs,
+    scorer: Scorer,
+    *,
+    context_seconds: float = 0.0,
+    sparse: bool = False,
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """The score of each pair of clip and text, in the order of `pairs`.
 
     All clips meet all texts, which costs nothing where a score is a cosine; `sparse`: each clip meets its own alone."""
-    pairs = Pairs.of(trials)
-    scores = np.empty(len(trials), dtype=np.float32)
+    scores = np.empty(len(pairs.clip_of), dtype=np.float32)
     by_clip = np.argsort(pairs.clip_of, kind="stable")
     clip_of = pairs.clip_of[by_clip]
     if sparse:

@@ -23,28 +23,47 @@ def trial_figures(
     by_words: bool = True,
 ) -> dict[str, Figure]:
     """All figures that the list supports, each with its interval over speakers (files where no speaker is named)."""
-    kinds = np.array([trial.kind for trial in trials])
-    is_match = np.array([trial.is_match for trial in trials])
-    num_words = np.array([trial.num_words for trial in trials])
-    speakers = np.array([trial.speaker or trial.audio for trial in trials])
+    return figures_by_kind(
+        np.array([trial.kind for trial in trials]),
+        np.array([trial.is_match for trial in trials]),
+        np.array([trial.num_words for trial in trials]),
+        np.array([trial.speaker or trial.audio for trial in trials]),
+        scores,
+        seed=seed,
+        resamples=resamples,
+        by_words=by_words,
+    )
+
+
+def figures_by_kind(
+    kinds: NDArray[np.str_],
+    is_match: NDArray[np.bool_],
+    num_words: NDArray[np.integer],
+    speakers: NDArray[np.str_],
+    scores: NDArray[np.floating],
+    *,
+    seed: int = 0,
+    resamples: int = 1000,
+    by_words: bool = True,
+) -> dict[str, Figure]:
+    """As `trial_figures`, of a list in columns. A match of kind "own" belongs to every kind of negatives, one of kind
+    "easy" or "hard" to those alone."""
 
     def measure(among: NDArray[np.bool_], names: Sequence[str]) -> dict[str, Figure]:
         chosen = speakers[among].tolist()
         return ranking_figures(is_match[among], scores[among], chosen, names, seed=seed, resamples=resamples)
 
     figures: dict[str, Figure] = {}
-    if (kinds == "random").any():
-        figures |= measure(is_match | (kinds == "random"), ("ap",))
-    for kind in ("easy", "hard"):
-        among = is_match | (kinds == kind)
+    for kind, names in (("random", ("ap",)), ("easy", ("eer", "auc")), ("hard", ("eer", "auc"))):
+        among = (kinds == "own") | (kinds == kind)
         if not (kinds == kind).any():
             continue
-        figures |= {f"{kind}_{name}": figure for name, figure in measure(among, ("eer", "auc")).items()}
-        lengths = np.unique(num_words[among]) if by_words else []
-        for length in lengths:
+        prefix = "" if kind == "random" else f"{kind}_"
+        figures |= {f"{prefix}{name}": figure for name, figure in measure(among, names).items()}
+        for length in np.unique(num_words[among]) if by_words and prefix else ():
             words = f"{length}_word" if length == 1 else f"{length}_words"
-            found = measure(among & (num_words == length), ("eer", "auc"))
-            figures |= {f"{kind}_{name}_{words}": figure for name, figure in found.items()}
+            found = measure(among & (num_words == length), names)
+            figures |= {f"{prefix}{name}_{words}": figure for name, figure in found.items()}
     return figures
 
 

@@ -1,24 +1,41 @@
 """Speech Commands, zero-shot: every clip against every word; top-1, average precision and EER.
 
-Reads a folder with a `manifest.tsv` (path, text, speaker, seconds, ...), paths relative to the folder above. The words
-are those that the folder holds: all 35 of version 2 in the official 12-class test set, 25 of them as its unknown words.
-Clips without a text (silence) are left out.
+Reads a folder with a `manifest.tsv` (path, text, speaker, seconds, ...), paths relative to the folder above, or the
+released layout (a folder a word), of which the test set is taken (`testing_list.txt`). The words are those that the
+folder holds: all 35 of version 2 in the official 12-class test set, 25 of them as its unknown words; or the ten of the
+field's 1:9 trials. Clips without a text (silence) are left out.
 """
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from watchword.audio import duration
 from watchword.evaluate.metrics import Figure, ranking_figures, top_one_figure
 from watchword.evaluate.trials import Trial, TrialError
 
+TEN_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 _NEEDED = ("path", "text", "speaker", "seconds")
 
 
-def build_speech_commands(folder: Path) -> list[Trial]:
-    """One trial a spoken clip, with its own word, in the manifest's order. Raises TrialError for an unfit folder."""
+def build_speech_commands(folder: Path, words: Sequence[str] = ()) -> list[Trial]:
+    """One trial a spoken clip, with its own word, in the manifest's order; of `words` alone if some are given.
+
+    Raises TrialError for an unfit folder."""
+    trials = _from_manifest(folder) if (folder / "manifest.tsv").is_file() else _from_release(folder)
+    trials = [trial for trial in trials if not words or trial.text in words]
+    found = {trial.text for trial in trials}
+    if words and found != set(words):
+        raise TrialError(f"{folder}: no clip of {sorted(set(words) - found)[0]!r}; give the whole test set")
+    if len(found) < 2:
+        raise TrialError(f"{folder}: fewer than two different words; give the Speech Commands test folder")
+    return trials
+
+
+def _from_manifest(folder: Path) -> list[Trial]:
     manifest = folder / "manifest.tsv"
     try:
         with manifest.open(newline="", encoding="utf-8") as file:
@@ -38,9 +55,34 @@ def build_speech_commands(folder: Path) -> list[Trial]:
             raise TrialError(
                 f"{manifest}: line {number}: {error}; needed are one word a clip and the columns {', '.join(_NEEDED)}"
             ) from error
-    if len({trial.text for trial in trials}) < 2:
-        raise TrialError(f"{manifest}: fewer than two different words; give the Speech Commands test folder")
     return trials
+
+
+def _from_release(folder: Path) -> list[Trial]:
+    """WORD/SPEAKER_nohash_N.wav for each line of testing_list.txt."""
+    listed = folder / "testing_list.txt"
+    try:
+        names = listed.read_text(encoding="utf-8").split()
+    except OSError as error:
+        raise TrialError(
+            f"{listed}: cannot be read ({error.strerror}); give the released Speech Commands folder"
+        ) from None
+    absent = next((name for name in names if not (folder / name).is_file()), None)
+    if absent:
+        raise TrialError(f"{folder / absent}: listed in testing_list.txt and not there; unpack the release again")
+    return [
+        Trial(
+            str(folder / name),
+            0.0,
+            round(duration(folder / name), 4),
+            name.split("/")[0].lower(),
+            True,
+            "own",
+            1,
+            name.split("/")[-1].split("_nohash_")[0],
+        )
+        for name in names
+    ]
 
 
 def speech_commands_figures(

@@ -14,6 +14,8 @@ from watchword.evaluate.trials import Trial, TrialError
 from watchword.text.pronounce import Pronouncer, default_pronouncer
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.2, 2.5
+PAPER_SEGMENTS, PAPER_WORDS = "18 k", "3.2 k"
+"""The size of the paper's test, as far as it is stated."""
 
 
 def build_wsj_protocol(
@@ -57,3 +59,37 @@ def build_wsj_protocol(
         drawn = rng.choice(others, negatives, replace=False)
         trials.extend(Trial(audio, start, end, vocabulary[other], False, "random", 1, speaker) for other in drawn)
     return trials
+
+
+def build_wsj(
+    segments: Iterable[Segment],
+    pronouncer: Pronouncer | None = None,
+    *,
+    seed: int = 0,
+    split: str | None = "test",
+    segments_wanted: str = PAPER_SEGMENTS,
+    words_wanted: str = PAPER_WORDS,
+) -> list[Trial]:
+    """The paper's own test on a WSJ manifest: all of its word segments, one positive and 50 negatives each.
+
+    Raises TrialError where their number, rounded, is not the paper's 18 k segments of 3.2 k words."""
+    held = list(segments)
+    trials = build_wsj_protocol(held, pronouncer, seed=seed, split=split, num_segments=len(held) * 1000)
+    own = [trial for trial in trials if trial.is_match]
+    found = _rounded(len(own), segments_wanted), _rounded(len({trial.text for trial in own}), words_wanted)
+    if found != (segments_wanted, words_wanted):
+        raise TrialError(
+            f"wsj: {found[0]} segments of {found[1]} words in split {split!r}, the paper has {segments_wanted} of "
+            f"{words_wanted}; choose the split that has them, or use wsj-protocol, whose figures stand apart"
+        )
+    return trials
+
+
+def _rounded(count: int, like: str) -> str:
+    """A count in thousands, with as many decimals as another such.
+
+    >>> _rounded(17_961, "18 k"), _rounded(3_249, "3.2 k")
+    ('18 k', '3.2 k')
+    """
+    _, _, decimals = like.removesuffix(" k").partition(".")
+    return f"{count / 1000:.{len(decimals)}f} k"
