@@ -22,8 +22,10 @@ from watchword.export.measuring import (
     validation_trials,
 )
 from watchword.export.parity import Sessions
+from watchword.model.baselines import build_model
 from watchword.train.checkpoint import CheckpointError, load_checkpoint
 from watchword.train.experiment import Experiment, held_out
+from watchword.train.runs import RunError
 
 
 @pytest.fixture(scope="module")
@@ -152,18 +154,23 @@ def test_the_command_prints_sizes_parity_and_what_8_bits_lose(run, tmp_path, cap
     assert "8 bits" not in capsys.readouterr().out
 
 
-def test_wrong_runs_are_refused_in_one_sentence(run, tmp_path, small, capsys):
-    with pytest.raises(ExportError, match="no run here"):
+def test_wrong_runs_are_refused_in_one_sentence(run, recipe, tmp_path, small, capsys):
+    with pytest.raises(RunError, match="no run here"):
         export(tmp_path / "nowhere", tmp_path / "made")
     untrained = tmp_path / "untrained"
     untrained.mkdir()
     (untrained / "recipe.json").write_text((run / "recipe.json").read_text())
-    with pytest.raises(ExportError, match="has no checkpoint yet"):
+    with pytest.raises(RunError, match="has no checkpoint yet"):
         export(untrained, tmp_path / "made")
     other = tmp_path / "other.pt"
     torch.save({"model": small("local").textual.state_dict(), "step": 1, "spent": {}}, other)
-    with pytest.raises(ExportError, match=r"no checkpoint of .* recipe"):
+    with pytest.raises(RunError, match=r"no checkpoint of .* recipe"):
         export(run, tmp_path / "made", checkpoint=other)
+    compared = recipe.model.model_copy(update={"kind": "cmcd"})
+    (untrained / "recipe.json").write_text(recipe.model_copy(update={"model": compared}).model_dump_json())
+    torch.save({"model": build_model(compared).state_dict(), "step": 1, "spent": {}}, other)
+    with pytest.raises(ExportError, match="holds a cmcd model"):
+        export(untrained, tmp_path / "made", checkpoint=other)
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         export(run, tmp_path / "made", checkpoint=tmp_path / "gone.pt")
     (untrained / "recipe.json").write_text('{"name": "x", "model": {"channels": 3}}')

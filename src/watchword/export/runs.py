@@ -12,9 +12,9 @@ from watchword.export.card import run_card
 from watchword.export.measuring import choose_threshold, embed_clips, embed_texts, store_trials, validation_trials
 from watchword.export.parity import ExportError, Sessions
 from watchword.model.keyword_model import KeywordModel
-from watchword.train.checkpoint import load_checkpoint, newest_checkpoint
 from watchword.train.experiment import held_out
 from watchword.train.recipe import Recipe, resolve
+from watchword.train.runs import load_run
 
 # 8 bits are kept where clips hardly move and no figure loses a point, and become the default where none loses 0.2.
 LOWEST_MEDIAN_COSINE, MOST_POINTS_KEPT, MOST_POINTS_DEFAULT = 0.99, 1.0, 0.2
@@ -32,18 +32,11 @@ def export(
     """Exports a run's checkpoint (the newest, or the one named) into a new bundle at `out`, whole or not at all.
 
     Figures and threshold come from the recipe's held-out speakers, through onnxruntime; `tell` hears what is done.
-    Raises ExportError as `export_model` does and for what is no run; CheckpointError, StoreError or RecipeError for
-    what is lacking."""
-    recipe = read_run(run)
-    path = checkpoint or newest_checkpoint(run)
-    if path is None:
-        raise ExportError(f"{run}: has no checkpoint yet; train it with watchword train")
-    state = load_checkpoint(path)
-    model = KeywordModel(recipe.model)
-    try:
-        model.load_state_dict(state["model"])
-    except (RuntimeError, KeyError):
-        raise ExportError(f"{path}: is no checkpoint of {run}'s recipe; name one of its own") from None
+    Raises ExportError as `export_model` does; RunError for what is no run; CheckpointError, StoreError or RecipeError
+    for what is lacking."""
+    recipe, model, state = load_run(run, checkpoint)
+    if not isinstance(model, KeywordModel):
+        raise ExportError(f"{run}: holds a {recipe.model.kind} model; only models of kind 'adml' become bundles")
     store = Store(resolve(recipe.data.store))
     card = run_card(recipe, state, run, store)
     del state
@@ -52,19 +45,8 @@ def export(
         tell("the graphs are proved; measuring them")
         return measured(exported, folder, recipe, store, quantised, card["metrics"], tell)
 
-    tell(f"writing the graphs of {path.name} and proving them equal to torch")
+    tell(f"writing the graphs of step {card['training']['steps']} and proving them equal to torch")
     return export_model(model, out, card, force=force, finish=finish)
-
-
-def read_run(run: Path) -> Recipe:
-    """Reads the recipe of a run. Raises ExportError where the folder is no run, or one of another Watchword."""
-    path = run / "recipe.json"
-    try:
-        return Recipe.model_validate_json(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise ExportError(f"{run}: no run here; make one with watchword train") from None
-    except ValueError as error:
-        raise ExportError(f"{path}: not a recipe that this Watchword knows ({str(error).splitlines()[0]})") from None
 
 
 def measured(
