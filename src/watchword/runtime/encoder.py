@@ -43,8 +43,12 @@ class Encoder:
     def rows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """What spans are cut from, [frames, width], of audio [samples]: frame embeddings where the context is local,
         else log-mel, whose spans go through the whole network by themselves."""
-        log_mel = _run(self._features, "log_mel", audio=audio[None])
-        return (_run(self._acoustic, "frames", log_mel=log_mel) if self.is_local else log_mel)[0]
+        log_mel = self.log_mel(audio)
+        return _run(self._acoustic, "frames", log_mel=log_mel[None])[0] if self.is_local else log_mel
+
+    def log_mel(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The log-mel energies [frames, bins] of audio [samples]."""
+        return _run(self._features, "log_mel", audio=audio[None])[0]
 
     def embed_spans(self, rows: NDArray[np.float32], starts: NDArray[np.integer], length: int) -> NDArray[np.float32]:
         """Embeds the spans rows[start : start + length]: unit vectors [starts, dim]."""
