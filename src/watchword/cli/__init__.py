@@ -48,6 +48,7 @@ COMMANDS: dict[str, Lazy | Group] = {
     "spot": Lazy("watchword.cli.spot:spot", "Find words or phrases in files, folders or a stream."),
     "score": Lazy("watchword.cli.score:score", "Score a list of (audio path, keyword text) pairs."),
     "phonemes": Lazy("watchword.cli.phonemes:phonemes", "Show how a text will be pronounced, to correct it."),
+    "serve": Lazy("watchword.cli.serve:serve", "Open a page to try keywords on, by microphone or file.", "serve"),
     "evaluate": Lazy("watchword.cli.evaluate:evaluate", "Measure a bundle on benchmarks.", "evaluate"),
     "calibrate": Lazy(
         "watchword.cli.calibrate:calibrate", "Set the threshold of a bundle by false alarms an hour.", "evaluate"
@@ -55,6 +56,10 @@ COMMANDS: dict[str, Lazy | Group] = {
     "prepare": Group("Make manifests of speech to train on.", _PREPARE),
     "pack": Lazy("watchword.cli.pack:pack", "Pack manifests into the store that training reads.", "prepare"),
     "train": Lazy("watchword.cli.train:train", "Train what a recipe describes.", "train"),
+    "probe": Lazy(
+        "watchword.cli.probe:probe", "Try to tell a run's audio embeddings from its text embeddings.", "train"
+    ),
+    "table": Lazy("watchword.cli.table:table", "Print a table of the paper, ours beside published; or run it."),
     "export": Lazy("watchword.cli.export:export", "Turn a training run into a bundle.", "train"),
     "version": Lazy("watchword.cli.version:version", "Print the version, and those of what it runs on."),
 }

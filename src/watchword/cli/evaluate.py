@@ -56,9 +56,9 @@ def evaluate(
         _fail('evaluate: scikit-learn is not installed; run pip install "watchword[evaluate]"')
     settings = Settings(seed, split, size, context, resamples, aligned, noise is not None)
     try:
-        prepared = _prepare(benchmark, data or _default_places(), settings, trials or _cache())
+        prepared = _prepare(benchmark, data or default_places(), settings, trials or trials_cache())
         command = _command(bundle, benchmark, data, noise, settings)
-        _run(bundle, prepared, settings, trials or _cache(), noise, out, card, command)
+        _run(bundle, prepared, settings, trials or trials_cache(), noise, out, card, command)
     except (ValueError, FileNotFoundError) as error:
         _fail(str(error))
 
@@ -127,11 +127,11 @@ def _run(
     typer.echo(f"bundle {report['bundle']['sha256'][:12]}   {command}")
 
 
-def _default_places() -> list[Path]:
+def default_places() -> list[Path]:
     return [Path(os.environ[name]) for name in ("WATCHWORD_WORK", "WATCHWORD_DATA") if os.environ.get(name)]
 
 
-def _cache() -> Path:
+def trials_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchword" / "trials"
 
 
