@@ -162,11 +162,11 @@ def _lists(build: Callable[[Source, Settings], list[Trial]]) -> Callable[[str, S
     return prepare
 
 
-def _every_text(build: Callable[[Source], list[Trial]]) -> Callable[[str, Source, Settings, Path], Prepared]:
+def _every_text(build: Callable[[Source, str], list[Trial]]) -> Callable[[str, Source, Settings, Path], Prepared]:
     """A benchmark in which every clip meets every text: 1 match to as many non-matches as there are other texts."""
 
     def prepare(name: str, source: Source, settings: Settings, folder: Path) -> Prepared:
-        built = build(source)
+        built = build(source, settings.split)
         if settings.size:
             chosen = np.random.default_rng(settings.seed).permutation(len(built))[: settings.size]
             built = [built[index] for index in sorted(chosen)]
@@ -231,17 +231,25 @@ def _wsj(source: Source, settings: Settings) -> list[Trial]:
     return build_wsj(list(read_segments(source.path)), seed=settings.seed, split=settings.split)
 
 
+def _commands(source: Source, split: str) -> list[Trial]:
+    return build_speech_commands(source.path, (), split)
+
+
+def _ten_commands(source: Source, split: str) -> list[Trial]:
+    return build_speech_commands(source.path, TEN_WORDS, split)
+
+
+def _qualcomm(source: Source, split: str) -> list[Trial]:
+    return build_qualcomm(source.path, split)
+
+
 _ALIGN = "run `watchword prepare align` first, then give its segments.jsonl (or their folder) by --data"
 _COMMANDS = f"set WATCHWORD_DATA to the folder above {FOLDER_OF_SPEECH_COMMANDS}, or give that folder by --data"
 _BENCHMARKS = {
     "wsj-protocol": _Benchmark(aligned_manifests, _lists(_words), _ALIGN),
     "libriphrase-style": _Benchmark(aligned_manifests, _lists(_phrases), _ALIGN),
-    "speech-commands": _Benchmark(
-        speech_commands_folder, _every_text(lambda source: build_speech_commands(source.path)), _COMMANDS
-    ),
-    "speech-commands-10": _Benchmark(
-        speech_commands_folder, _every_text(lambda source: build_speech_commands(source.path, TEN_WORDS)), _COMMANDS
-    ),
+    "speech-commands": _Benchmark(speech_commands_folder, _every_text(_commands), _COMMANDS),
+    "speech-commands-10": _Benchmark(speech_commands_folder, _every_text(_ten_commands), _COMMANDS),
     "wsj": _Benchmark(
         wsj_manifests,
         _lists(_wsj),
@@ -256,7 +264,7 @@ _BENCHMARKS = {
     ),
     "qualcomm": _Benchmark(
         qualcomm_folder,
-        _every_text(lambda source: build_qualcomm(source.path)),
+        _every_text(_qualcomm),
         f"give the folder {FOLDER_OF_QUALCOMM}, with a folder for each of its four phrases, by --data",
     ),
 }

@@ -4,14 +4,25 @@ from pathlib import Path
 
 from watchword.audio import SUFFIXES, duration
 from watchword.evaluate.sources import QUALCOMM_FOLDERS
+from watchword.evaluate.speech_commands import whole_clips
 from watchword.evaluate.trials import Trial, TrialError
 
 
-def build_qualcomm(folder: Path) -> list[Trial]:
+def build_qualcomm(folder: Path, split: str = "test") -> list[Trial]:
     """One trial a clip, with its own phrase: PHRASE/SPEAKER/*.wav, in the order of paths.
 
-    Raises TrialError where one of the four phrases is missing or empty."""
-    trials: list[Trial] = []
+    Instead of a folder, a segments.jsonl gives its clips of `split`. Raises TrialError where one of the four phrases is
+    missing."""
+    if folder.is_file():
+        trials = whole_clips(folder, split)
+        texts = {trial.text for trial in trials}
+        if texts != {name.replace("_", " ") for name in QUALCOMM_FOLDERS}:
+            raise TrialError(
+                f"{folder}: split {split!r} says {', '.join(sorted(texts))}; the benchmark compares four phrases, so "
+                f"give a manifest of all ({', '.join(QUALCOMM_FOLDERS)})"
+            )
+        return trials
+    trials = []
     for name in QUALCOMM_FOLDERS:
         paths = sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in SUFFIXES)
         if not paths:

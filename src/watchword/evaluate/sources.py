@@ -49,19 +49,20 @@ def wsj_manifests(places: Sequence[Path], split: str) -> list[Source]:
 
 
 def speech_commands_folder(places: Sequence[Path], split: str) -> list[Source]:
-    """The first folder of Speech Commands: with a manifest.tsv, or as it is released (a folder a word)."""
+    """Speech Commands: manifests of it, else the first folder with a manifest.tsv, or as it is released (a folder a
+    word)."""
 
     def fits(folder: Path) -> bool:
         return (folder / "manifest.tsv").is_file() or (folder / "yes").is_dir()
 
-    return _first(
+    return _spoken_manifests(places, "speech_commands", split) or _first(
         places, (FOLDER_OF_SPEECH_COMMANDS, "speech_commands", "google_speech_commands"), fits, "speech_commands"
     )
 
 
 def qualcomm_folder(places: Sequence[Path], split: str) -> list[Source]:
-    """The first folder of the Qualcomm keyword speech dataset, as it is released (a folder a phrase)."""
-    return _first(
+    """The Qualcomm keyword speech dataset: manifests of it, else the first folder as it is released (one a phrase)."""
+    return _spoken_manifests(places, "qualcomm", split) or _first(
         places,
         (FOLDER_OF_QUALCOMM, "qualcomm"),
         lambda folder: any((folder / name).is_dir() for name in QUALCOMM_FOLDERS),
@@ -73,6 +74,18 @@ def libriphrase_folder(places: Sequence[Path], split: str) -> list[Source]:
     """The first folder that holds released LibriPhrase lists, `*_1word.csv` to `*_4word.csv`."""
     names = (FOLDER_OF_LIBRIPHRASE, "LibriPhrase", "LibriPhrase/data", "libriphrase/data")
     return _first(places, names, lambda folder: any(folder.glob("*_[1-4]word.csv")), "libriphrase")
+
+
+def _spoken_manifests(places: Sequence[Path], corpus: str, split: str) -> list[Source]:
+    """Manifests of a corpus whose segments of `split` are each one whole clip."""
+    found: dict[Path, Source] = {}
+    for place in places:
+        nearby = sorted(place.glob("*segments.jsonl")) if place.is_dir() else [place]
+        for path in (path for path in nearby if path.suffix == ".jsonl" and path.is_file()):
+            ours = _says_corpus(Source(path, ""), corpus)
+            if ours and any(segment.split == split for segment in read_segments(path)):
+                found[path.resolve()] = Source(path, corpus)
+    return list(found.values())
 
 
 def _first(places: Sequence[Path], names: Sequence[str], fits: Callable[[Path], bool], corpus: str) -> list[Source]:

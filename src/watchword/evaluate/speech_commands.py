@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchword.audio import duration
+from watchword.data.segment import read_segments
 from watchword.evaluate.metrics import Figure, ranking_figures, top_one_figure
 from watchword.evaluate.trials import Trial, TrialError
 
@@ -21,17 +22,33 @@ TEN_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "g
 _NEEDED = ("path", "text", "speaker", "seconds")
 
 
-def build_speech_commands(folder: Path, words: Sequence[str] = ()) -> list[Trial]:
+def build_speech_commands(folder: Path, words: Sequence[str] = (), split: str = "test") -> list[Trial]:
     """One trial a spoken clip, with its own word, in the manifest's order; of `words` alone if some are given.
 
-    Raises TrialError for an unfit folder."""
-    trials = _from_manifest(folder) if (folder / "manifest.tsv").is_file() else _from_release(folder)
+    Instead of a folder, a segments.jsonl gives its clips of `split`. Raises TrialError for unfit data."""
+    if folder.is_file():
+        trials = whole_clips(folder, split)
+    else:
+        trials = _from_manifest(folder) if (folder / "manifest.tsv").is_file() else _from_release(folder)
     trials = [trial for trial in trials if not words or trial.text in words]
     found = {trial.text for trial in trials}
     if words and found != set(words):
         raise TrialError(f"{folder}: no clip of {sorted(set(words) - found)[0]!r}; give the whole test set")
     if len(found) < 2:
         raise TrialError(f"{folder}: fewer than two different words; give the Speech Commands test folder")
+    return trials
+
+
+def whole_clips(manifest: Path, split: str) -> list[Trial]:
+    """One trial for each segment of `split`, with its own text, in the manifest's order."""
+    trials = []
+    for segment in read_segments(manifest):
+        if segment.split != split or not segment.text:
+            continue
+        end = segment.end_seconds if segment.end_seconds >= 0 else duration(segment.audio)
+        text = segment.text.lower()
+        times = round(segment.start_seconds, 4), round(end, 4)
+        trials.append(Trial(segment.audio, *times, text, True, "own", len(text.split()), segment.speaker))
     return trials
 
 
