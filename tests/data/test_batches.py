@@ -8,7 +8,7 @@ import torch
 
 from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE, num_frames
 from watchword.data.augment import AugmentConfig, Augmenter
-from watchword.data.batches import Batch, BatchConfig, BatchMaker, ClassSampler, batches
+from watchword.data.batches import Batch, BatchConfig, BatchError, BatchMaker, ClassSampler, batches, share_of_rows
 from watchword.data.store import Store
 from watchword.text.phonemes import encode
 
@@ -40,7 +40,8 @@ def pitch(samples: np.ndarray) -> float:
 
 
 def equal(one: Batch, other: Batch) -> bool:
-    return all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    mine, theirs = one.model_inputs(), other.model_inputs()
+    return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
 def test_a_batch_follows_from_seed_and_step(tone_store: Store) -> None:
@@ -57,6 +58,36 @@ def test_batches_come_in_order_wherever_one_starts(tone_store: Store) -> None:
     found = list(batches(maker, 2, 5))
     assert len(found) == 3
     assert all(equal(batch, maker(step)) for batch, step in zip(found, (2, 3, 4), strict=True))
+
+
+@pytest.mark.parametrize("in_context", [True, False])
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_the_shares_of_all_ranks_are_the_whole_batch(tone_store: Store, ranks: int, in_context: bool) -> None:
+    config = BatchConfig(**{**IN_CONTEXT, "in_context": in_context, "jitter": 0.05, "speed": (0.9, 1.1)})
+    whole = BatchMaker(tone_store, Augmenter(AugmentConfig()), config, 1)(5)
+    shares = [BatchMaker(tone_store, Augmenter(AugmentConfig()), config, 1, rank, ranks)(5) for rank in range(ranks)]
+    for field in ("audio", "audio_lengths", "labels", "phoneme_lengths", "frame_phonemes"):
+        assert torch.equal(torch.cat([getattr(share, field) for share in shares]), getattr(whole, field)), field
+    starts = np.cumsum([0] + [len(share.audio) for share in shares])
+    moved = [share.spans + torch.tensor([start, 0, 0]) for share, start in zip(shares, starts, strict=False)]
+    assert torch.equal(torch.cat(moved), whole.spans)
+    ids = [row[:n] for share in shares for row, n in zip(share.phonemes, share.phoneme_lengths, strict=True)]
+    assert all(torch.equal(row, ours[: len(row)]) for row, ours in zip(ids, whole.phonemes, strict=True))
+    lengths = [int(share.audio_lengths.sum()) for share in shares]
+    assert max(lengths) - min(lengths) <= 2 * int(whole.audio_lengths.max())
+
+
+def test_rows_are_dealt_evenly_and_to_everyone() -> None:
+    rng = np.random.default_rng(0)
+    for ranks in range(1, 9):
+        sizes = rng.integers(1, 100, 40).tolist()
+        cuts = [share_of_rows(sizes, rank, ranks) for rank in range(ranks)]
+        assert [cut.start for cut in cuts] + [40] == [0] + [cut.stop for cut in cuts]
+        shares = [sum(sizes[cut]) for cut in cuts]
+        assert max(abs(share - sum(sizes) / ranks) for share in shares) <= max(sizes)
+    assert [share_of_rows([1, 1000, 1], rank, 3) for rank in range(3)] == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    with pytest.raises(BatchError, match="2 rows for 3 ranks"):
+        share_of_rows([1, 1], 0, 3)
 
 
 def test_without_context_a_crop_is_the_word_and_nothing_else(tone_store: Store, tones_hz: dict[str, int]) -> None:

@@ -1,18 +1,22 @@
 """Batches: word classes drawn evenly, their recordings cropped with real surroundings or set in silence, distorted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import soxr
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE, num_frames, span_frames
+from watchword.audio import FRAME_SAMPLES, SAMPLE_RATE, num_frames, span_frames
 from watchword.data.augment import Augmenter
+from watchword.data.crops import Crop, Row, join
+from watchword.data.pairs import PairSampler
 from watchword.data.store import Store
+
+_ROWS = 1
+"""A stream of chance for each row, (seed, step, 1, row), beside the draw's own, (seed, step)."""
 
 
 class BatchConfig(BaseModel):
@@ -43,7 +47,8 @@ class BatchConfig(BaseModel):
 class Batch(NamedTuple):
     """Crops [b, samples] with spans [n, 3] (crop, first frame, last frame exclusive) of labels [n] and phonemes [n, p].
 
-    `frame_phonemes` [b, frames] is -1 where unknown, 0 in silence."""
+    `frame_phonemes` [b, frames] is -1 where unknown, 0 in silence. For models that compare pairs each span comes with
+    other texts: `other_labels` [n, 2], `others` [n, 2, p] and `other_lengths` [n, 2]."""
 
     audio: Tensor
     audio_lengths: Tensor
@@ -52,10 +57,17 @@ class Batch(NamedTuple):
     phonemes: Tensor
     phoneme_lengths: Tensor
     frame_phonemes: Tensor
+    other_labels: Tensor | None = None
+    others: Tensor | None = None
+    other_lengths: Tensor | None = None
 
     def model_inputs(self) -> dict[str, Tensor]:
         """Returns the arguments of the model's forward."""
-        return self._asdict()
+        return {name: tensor for name, tensor in self._asdict().items() if tensor is not None}
+
+
+class BatchError(ValueError):
+    """A batch cannot be made as the recipe asks."""
 
 
 class ClassSampler:
@@ -90,86 +102,101 @@ class ClassSampler:
         return np.concatenate(items), rng
 
 
-class _Crop(NamedTuple):
-    audio: np.ndarray
-    spans: list[tuple[int, int, int]]  # label, start, end in samples of the crop
-    phones: np.ndarray  # rows (id, start, end); -1 is an unknown phone; what none covers is silence
-
-
 class BatchMaker:
-    """Makes the batch of any step, whole from (store, configuration, seed, step)."""
+    """Makes the batch of any step, whole from (store, configuration, seed, step), or one rank's share of it.
 
-    def __init__(self, store: Store, augmenter: Augmenter, config: BatchConfig, seed: int) -> None:
-        self.store, self.augmenter, self.config = store, augmenter, config
+    Every rank draws all of the batch and reads and distorts only its own rows, each with a generator of its own: the
+    shares of any number of ranks, one after another, are the whole batch. `pairs` puts other texts beside each span."""
+
+    def __init__(
+        self,
+        store: Store,
+        augmenter: Augmenter,
+        config: BatchConfig,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        pairs: PairSampler | None = None,
+    ) -> None:
+        self.store, self.augmenter, self.config, self.seed = store, augmenter, config, seed
+        self.rank, self.ranks, self.pairs = rank, ranks, pairs
         self.sampler = ClassSampler(store, config, seed)
         # Items stand in the order of utterances: those of one are a slice.
         self._first = np.searchsorted(store.items["utterance"], np.arange(len(store.utterances) + 1))
 
     def __call__(self, step: int) -> Batch:
-        """Makes the batch of a step."""
+        """Makes the batch of a step. Raises BatchError where it has fewer rows than there are ranks."""
+        rows = self.draw(step)
+        own = share_of_rows([row.size for row in rows], self.rank, self.ranks)
+        # Norms see padding: every rank pads to the longest row of the whole batch, as one process would.
+        longest = max(row.size for row in rows)
+        audio = np.zeros((own.stop - own.start, longest), np.float32)
+        phones = np.full((len(audio), num_frames(longest)), -1, np.int64)  # padding counts for nothing
+        spans, labels = [], []
+        for place, number in enumerate(range(own.start, own.stop)):
+            row, frames = rows[number], num_frames(rows[number].size)
+            rng = np.random.default_rng((self.seed, step, _ROWS, number))
+            audio[place, : row.size] = self.augmenter(row.audio(self.store, rng), rng)
+            phones[place, :frames] = row.frame_phones(self.store, frames)
+            for label, start, end in row.spans:
+                spans.append((place, *span_frames(start, end, frames)))
+                labels.append(label)
+        arrays = [
+            audio,
+            np.array([row.size for row in rows[own]]),
+            np.array(spans),
+            np.array(labels),
+            *self._texts(np.array(labels)),
+            phones,
+        ]
+        if self.pairs:
+            counts = np.cumsum([0, *(len(row.spans) for row in rows)])
+            whole = np.array([label for row in rows for label, _, _ in row.spans])
+            others = self.pairs.draw(whole, step)[counts[own.start] : counts[own.stop]]
+            arrays += [others, *self._texts(others)]
+        return Batch(*(torch.from_numpy(np.ascontiguousarray(a)) for a in arrays))
+
+    def draw(self, step: int) -> list[Row]:
+        """Decides on all rows of a step's batch, reading none; alike on every rank."""
         items, rng = self.sampler.draw(step)
         crops = [self._crop(int(item), rng) for item in items]
-        if self.config.in_context:
-            crops = _join(crops, rng)
-        crops = [self._distort(crop, rng) for crop in crops]
-        lengths = [len(crop.audio) for crop in crops]
-        audio = np.zeros((len(crops), max(lengths)), np.float32)
-        phones = np.full((len(crops), num_frames(max(lengths))), -1, np.int64)  # padding counts for nothing
-        spans, labels = [], []
-        for row, crop in enumerate(crops):
-            audio[row, : len(crop.audio)] = crop.audio
-            frames = num_frames(len(crop.audio))
-            phones[row, :frames] = _frame_phones(crop, frames)
-            for label, start, end in crop.spans:
-                first, last = span_frames(start, end, frames)
-                spans.append((row, first, last))
-                labels.append(label)
-        said = [self.store.phonemes[label] for label in labels]
+        rows = join(crops, rng) if self.config.in_context else [Row([crop], joined=False) for crop in crops]
+        speeds = self.config.speed
+        if max(speeds) > min(speeds):
+            drawn = rng.uniform(*speeds, len(rows)) if len(speeds) == 2 else rng.choice(speeds, len(rows))
+            rows = [row._replace(rate=float(rate)) for row, rate in zip(rows, drawn, strict=True)]
+        return rows
+
+    def _texts(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The phoneme ids of labels [...], padded with 0 to [..., p], and their numbers [...]."""
+        said = [self.store.phonemes[label] for label in labels.reshape(-1)]
         phonemes = np.zeros((len(said), max(map(len, said))), np.int64)
         for row, ids in enumerate(said):
             phonemes[row, : len(ids)] = ids
-        arrays = (
-            audio,
-            np.array(lengths),
-            np.array(spans),
-            np.array(labels),
-            phonemes,
-            np.array([len(s) for s in said]),
-            phones,
-        )
-        return Batch(*(torch.from_numpy(np.ascontiguousarray(a)) for a in arrays))
+        return phonemes.reshape(*labels.shape, -1), np.array([len(s) for s in said]).reshape(labels.shape)
 
-    def _crop(self, item: int, rng: np.random.Generator) -> _Crop:
+    def _crop(self, item: int, rng: np.random.Generator) -> Crop:
         c, (utterance, start, end, label, _) = self.config, self.store.items[item].tolist()
-        samples, phones = self.store.audio(utterance), self.store.phones(utterance)
+        size = len(self.store.audio(utterance))
         if not c.in_context:
-            start, end = self._jittered(start, end, len(samples), rng)
-            end = min(max(end, start + FRAME_SAMPLES), len(samples))
+            start, end = self._jittered(start, end, size, rng)
+            end = min(max(end, start + FRAME_SAMPLES), size)
             start = max(0, min(start, end - FRAME_SAMPLES))
-            audio = _floats(samples[start:end])
-            return _Crop(_padded(audio), [(label, 0, end - start)], _placed(phones, -start, len(audio)))
+            return Crop(utterance, start, end, [(label, 0, end - start)])
         before, after = (round(rng.uniform(*r) * SAMPLE_RATE) for r in (c.before, c.after))
         if rng.random() < c.silence_share:
-            audio = _in_silence(_floats(samples[start:end]), before, after, rng)
-            inside = phones[(phones["start"] >= start) & (phones["end"] <= end)]
             wide = bool(c.wide_share) and rng.random() < c.wide_share
             early, late = (round(rng.uniform(0, side)) for side in (before, after)) if wide else (0, 0)
             spans = [(label, before - early, before + end - start + late)]
             spans += self._others(item, start, end, before - start, c.extra_spans // 2, rng)
-            crop = _Crop(
-                audio,
-                spans,
-                _placed(inside, before - start, len(audio)) if len(phones) else _placed(phones, 0, len(audio)),
-            )
+            crop = Crop(utterance, start, end, spans, alone=True, before=before, after=after)
         else:
-            first, last = max(0, start - before), min(len(samples), end + after)
-            last = min(max(last, first + FRAME_SAMPLES), len(samples))
+            first, last = max(0, start - before), min(size, end + after)
+            last = min(max(last, first + FRAME_SAMPLES), size)
             spans = [(label, start - first, end - first)]
             spans += self._others(item, first, last, -first, c.extra_spans, rng)
-            audio = _padded(_floats(samples[first:last]))
-            crop = _Crop(audio, spans, _placed(phones, -first, len(audio)))
-        size = len(crop.audio)
-        return crop._replace(spans=[(k, *self._jittered(s, e, size, rng)) for k, s, e in crop.spans])
+            crop = Crop(utterance, first, last, spans)
+        return crop._replace(spans=[(k, *self._jittered(s, e, crop.size, rng)) for k, s, e in crop.spans])
 
     def _others(
         self, item: int, first: int, last: int, shift: int, most: int, rng: np.random.Generator
@@ -192,15 +219,20 @@ class BatchMaker:
         a, b = rng.uniform(-most, most, 2)
         return max(0, round(start + a)), min(size, round(end + b))
 
-    def _distort(self, crop: _Crop, rng: np.random.Generator) -> _Crop:
-        speeds = self.config.speed
-        audio, spans, phones = crop.audio, crop.spans, crop.phones
-        if max(speeds) > min(speeds):
-            rate = rng.uniform(*speeds) if len(speeds) == 2 else float(rng.choice(speeds))
-            audio = _padded(soxr.resample(audio, SAMPLE_RATE * rate, SAMPLE_RATE, quality="LQ"))
-            spans = [(label, round(s / rate), round(e / rate)) for label, s, e in spans]
-            phones = np.column_stack([phones[:, 0], phones[:, 1:] / rate])
-        return crop._replace(audio=self.augmenter(audio, rng), spans=spans, phones=phones)
+
+def share_of_rows(sizes: Sequence[int], rank: int, ranks: int) -> slice:
+    """Returns one rank's rows: consecutive, about as many samples as every other rank has, and at least one row.
+
+    >>> [share_of_rows([9, 1, 1, 1, 4, 4], rank, 2) for rank in range(2)]
+    [slice(0, 2, None), slice(2, 6, None)]
+    """
+    if len(sizes) < ranks:
+        raise BatchError(f"batch: {len(sizes)} rows for {ranks} ranks; raise batch.classes or start fewer ranks")
+    numbers, ends = np.arange(ranks + 1), np.cumsum(sizes)
+    cuts = np.searchsorted(ends - np.asarray(sizes) / 2, ends[-1] * numbers / ranks)
+    # None may go without: at least one more row than the rank before, and one left for each after.
+    cuts = np.maximum.accumulate(cuts - numbers).clip(0, len(sizes) - ranks) + numbers
+    return slice(int(cuts[rank]), int(cuts[rank + 1]))
 
 
 class _Steps(Dataset[Batch]):
@@ -220,77 +252,3 @@ def batches(maker: BatchMaker, start: int, end: int, workers: int = 0) -> Iterat
     The same batches come out whatever the number of workers, and wherever one starts."""
     options: dict[str, Any] = {"prefetch_factor": 4} if workers else {}
     return iter(DataLoader(_Steps(maker, start, end), batch_size=None, num_workers=workers, **options))
-
-
-def _floats(samples: np.ndarray) -> np.ndarray:
-    return samples.astype(np.float32) / 32768.0
-
-
-def _padded(audio: np.ndarray) -> np.ndarray:
-    return audio if len(audio) >= FRAME_SAMPLES else np.pad(audio, (0, FRAME_SAMPLES - len(audio)))
-
-
-def _placed(phones: np.ndarray, shift: int, size: int) -> np.ndarray:
-    """Phones as rows (id, start, end) in samples of a crop of `size`; without any, the whole crop is unknown."""
-    if not len(phones):
-        return np.array([(-1, 0, size)], np.int64)
-    rows = np.column_stack([phones["id"], phones["start"], phones["end"]]).astype(np.int64) + np.array(
-        [0, shift, shift]
-    )
-    rows[:, 1:] = rows[:, 1:].clip(0, size)
-    return rows[rows[:, 2] > rows[:, 1]]
-
-
-def _join(crops: list[_Crop], rng: np.random.Generator) -> list[_Crop]:
-    """Joins crops end to end into rows of at most the longest one's length (first fit, longest first), in random order
-    within a row, each at the same loudness."""
-    longest = max(len(crop.audio) for crop in crops)
-    rows: list[list[_Crop]] = []
-    free: list[int] = []
-    for crop in sorted(crops, key=lambda crop: -len(crop.audio)):
-        row = next((r for r, left in enumerate(free) if left >= len(crop.audio)), -1)
-        if row < 0:
-            rows.append([])
-            free.append(longest)
-        rows[row].append(crop)
-        free[row] -= len(crop.audio)
-    return [_one(row, rng) for row in rows]
-
-
-def _one(crops: list[_Crop], rng: np.random.Generator) -> _Crop:
-    order = [crops[i] for i in rng.permutation(len(crops))]
-    starts = np.cumsum([0] + [len(crop.audio) for crop in order])
-    audio = [_faded(crop.audio * (0.3 / max(float(np.abs(crop.audio).max()), 1e-3))) for crop in order]
-    spans = [(k, s + int(at), e + int(at)) for crop, at in zip(order, starts, strict=False) for k, s, e in crop.spans]
-    phones = [crop.phones + np.array([0, at, at]) for crop, at in zip(order, starts, strict=False)]
-    return _Crop(np.concatenate(audio), spans, np.concatenate(phones))
-
-
-def _in_silence(audio: np.ndarray, before: int, after: int, rng: np.random.Generator) -> np.ndarray:
-    """Sets audio between stretches of near-silence (sometimes digital zero), its edges faded over 5 ms."""
-    audio = _faded(audio)
-    out = np.zeros(max(before + len(audio) + after, FRAME_SAMPLES), np.float32)
-    if rng.random() < 0.7:
-        level = float(np.abs(audio).max()) * 10 ** rng.uniform(-3.5, -1.8)
-        out += rng.standard_normal(len(out)).astype(np.float32) * level
-    out[before : before + len(audio)] += audio
-    return out
-
-
-def _faded(audio: np.ndarray) -> np.ndarray:
-    fade = min(80, len(audio) // 4)
-    audio = audio.copy()
-    ramp = np.linspace(0, 1, fade, dtype=np.float32)
-    audio[:fade] *= ramp
-    audio[len(audio) - fade :] *= ramp[::-1]
-    return audio
-
-
-def _frame_phones(crop: _Crop, frames: int) -> np.ndarray:
-    found = np.zeros(frames, np.int64)
-    centre = FRAME_SAMPLES // 2
-    for phone, start, end in crop.phones.tolist():
-        first = max(0, int(np.ceil((start - centre) / HOP_SAMPLES)))
-        last = min(frames, int(np.ceil((end - centre) / HOP_SAMPLES)))
-        found[first : max(first, last)] = int(phone)
-    return found
