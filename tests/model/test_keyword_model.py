@@ -5,7 +5,7 @@ import torch
 
 from watchword.model.keyword_model import KeywordModel, gather_spans
 from watchword.model.matcher import CrossAttention
-from watchword.model.textual import TextEncoder
+from watchword.model.textual import TextEncoder, TextualConfig
 from watchword.text.phonemes import PHONEMES
 
 CONTEXTS = ["utterance", "local"]
@@ -14,6 +14,17 @@ CONTEXTS = ["utterance", "local"]
 def test_the_text_encoder_of_72_phonemes_has_2_845_184_parameters():
     assert len(PHONEMES) == 72
     assert sum(weight.numel() for weight in TextEncoder().parameters()) == 2_845_184
+
+
+def test_the_other_reading_of_256_units_has_874_752_parameters():
+    config = TextualConfig(hidden_per_direction=128, token_projection=False)
+    encoder = TextEncoder(config).eval()
+    assert sum(weight.numel() for weight in encoder.parameters()) == 874_752
+    tokens, _ = encoder(torch.tensor([[5, 6, 7, 0]]), torch.tensor([3]))
+    torch.testing.assert_close(tokens[:, :3], encoder.lstm(encoder.embed(torch.tensor([[5, 6, 7]])))[0])
+    assert not tokens[:, 3].any()
+    with pytest.raises(ValueError, match="needs hidden_per_direction = 128, half of dim"):
+        TextualConfig(token_projection=False)
 
 
 def test_padding_changes_neither_tokens_nor_text_embedding(model):

@@ -1,6 +1,8 @@
 """The text encoder: phonemes through a two-layer bi-LSTM to token embeddings and one utterance embedding."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -9,15 +11,24 @@ from watchword.text.phonemes import PHONEMES
 
 
 class TextualConfig(BaseModel):
-    """Sizes of SPEC 2.2: 256 units a direction."""
+    """Sizes of the bi-LSTM: "256 hidden units", read as 256 a direction and a linear layer to `dim`.
+
+    Read as 256 for both, it is 128 a direction with `token_projection` off: a token is what the two directions give."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     embedding: int = 256
     hidden_per_direction: int = 256
     layers: int = 2
+    token_projection: bool = True
     dim: int = 256
     dropout: float = 0.1
+
+    @model_validator(mode="after")
+    def _tokens_have_dim(self) -> Self:
+        if not self.token_projection and 2 * self.hidden_per_direction != self.dim:
+            raise ValueError(f"token_projection = false needs hidden_per_direction = {self.dim // 2}, half of dim")
+        return self
 
 
 class TokenEncoder(nn.Module):
@@ -35,7 +46,8 @@ class TokenEncoder(nn.Module):
             bidirectional=True,
             dropout=config.dropout,
         )
-        self.project = nn.Linear(2 * config.hidden_per_direction, config.dim)
+        projected = config.token_projection
+        self.project = nn.Linear(2 * config.hidden_per_direction, config.dim) if projected else nn.Identity()
 
     def tokens(self, phonemes: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Encodes ids [n, tokens] to [n, tokens, dim], zero past `lengths`; 0 pads; no lengths: unpadded."""
