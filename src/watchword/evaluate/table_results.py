@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -96,9 +97,12 @@ def append_result(path: Path, record: Record, values: dict[str, Any]) -> None:
         stated = {"recipe": record.recipe, "scale": record.scale, "recipe_sha256": record.recipe_sha256}
         lines.insert(0, json.dumps({**stated, "values": values}, ensure_ascii=False))
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole = not path.exists() or path.read_bytes()[-1:] in (b"", b"\n")
+    before = path.read_bytes() if path.exists() else b""
+    if not before.endswith(b"\n") and before:
+        # A crash cut the last line short: what was measured there will be measured again.
+        os.truncate(path, before.rfind(b"\n") + 1)
     with path.open("ab", buffering=0) as file:
-        file.write((("" if whole else "\n") + "".join(line + "\n" for line in lines)).encode())
+        file.write("".join(line + "\n" for line in lines).encode())
 
 
 def values_hash(values: dict[str, Any]) -> str:
