@@ -28,7 +28,10 @@ class Validation:
 
     def figures(self, audio: NDArray[np.floating], text: NDArray[np.floating]) -> dict[str, float]:
         """`ap` (1:50), `easy_eer`, `easy_auc`, `hard_eer`, `hard_auc` of `audio[clips, dim]` and `text[texts, dim]`."""
-        scores = cosines(audio, text)[self.pairs.clip_of, self.pairs.text_of]
+        return self.figures_of(cosines(audio, text)[self.pairs.clip_of, self.pairs.text_of])
+
+    def figures_of(self, scores: NDArray[np.floating]) -> dict[str, float]:
+        """The same figures of one score for each trial, in their order."""
         kinds = np.array([trial.kind for trial in self.trials])
         # The two lists stand one behind the other, and each list's own positives belong to it alone.
         border = int(np.flatnonzero(kinds == "random")[-1]) + 1

@@ -1,5 +1,6 @@
 """An experiment: everything a recipe describes, built and ready to be trained."""
 
+import copy
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -7,41 +8,58 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from watchword.audio import FRAME_SAMPLES, SAMPLE_RATE, num_frames
+from watchword.audio import num_frames
 from watchword.data.augment import Augmenter
 from watchword.data.batches import Batch, BatchMaker, batches
+from watchword.data.pairs import PairSampler
 from watchword.data.segment import read_segments
 from watchword.data.sounds import Sounds, load_sounds
 from watchword.data.store import Store
+from watchword.evaluate.clips import score_pairs
 from watchword.evaluate.validation import Validation, build_validation
+from watchword.model.acoustic import FrameEncoder
+from watchword.model.baselines import build_model
+from watchword.model.baselines.pair_model import PairModel
 from watchword.model.features import LogMel
 from watchword.model.keyword_model import KeywordModel
-from watchword.text.phonemes import encode
-from watchword.text.pronounce import default_pronouncer
+from watchword.train.distributed import ALONE, Ranks
+from watchword.train.norms import rank_norms
 from watchword.train.objective import Objective, parameter_groups
+from watchword.train.precision import choose_device
 from watchword.train.recipe import Recipe, RecipeError, resolve
+from watchword.train.scoring import CLIP_AFTER_SECONDS as CLIP_AFTER_SECONDS
+from watchword.train.scoring import CLIP_BEFORE_SECONDS as CLIP_BEFORE_SECONDS
+from watchword.train.scoring import embed_clips, embed_texts, model_scorer
 
-# A clip is set in this much silence where frames see their surroundings, as half of the training crops are.
-CLIP_BEFORE_SECONDS, CLIP_AFTER_SECONDS = 0.5, 0.3
 PRIOR_BATCHES = 8
 
 
 class Experiment:
-    """Model, losses, optimiser and data of a recipe. Building it seeds torch: one recipe, one set of first weights."""
+    """Model, losses, optimiser and data of a recipe. Building it seeds torch: one recipe, one set of first weights.
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    Each of several ranks has all of it, and makes its share of the batches."""
+
+    def __init__(self, recipe: Recipe, ranks: Ranks = ALONE) -> None:
+        self.recipe, self.ranks = recipe, ranks
+        self.device = choose_device(recipe.train.device)
         torch.manual_seed(recipe.seed)
         self.store = Store(resolve(recipe.data.store))
         self.notes: list[str] = []
-        self.maker = BatchMaker(self.store, self._augmenter(), recipe.batch, recipe.seed)
+        pairs = None if recipe.model.kind == "adml" else PairSampler(self.store.phonemes, recipe.seed)
+        augmenter = self._augmenter()
+        self.maker = BatchMaker(self.store, augmenter, recipe.batch, recipe.seed, ranks.rank, ranks.size, pairs)
         self.num_labels = len(self.store.texts)
-        self.model = KeywordModel(recipe.model)
-        if recipe.model.acoustic.context == "local":
-            self.model.acoustic.set_prior_mean(self._mean_log_mel())
+        self.model = build_model(recipe.model)
+        if recipe.model.acoustic.context == "local" and isinstance(self.model.acoustic, FrameEncoder):
+            self.model.acoustic.set_prior_mean(
+                self._mean_log_mel(BatchMaker(self.store, augmenter, recipe.batch, recipe.seed))
+            )
         self.objective = Objective(recipe.objective, self.num_labels, recipe.model.acoustic.dim)
         if recipe.train.init_from:
             self._start_from(recipe.train.init_from)
+        self.model.to(self.device)
+        self.objective.to(self.device)
+        rank_norms(self.model, ranks)
         train = recipe.train
         groups = parameter_groups(
             self.model,
@@ -64,24 +82,33 @@ class Experiment:
         return held_out(self.recipe)
 
     def validate(self) -> dict[str, float]:
-        """Figures of the model as it stands on the held-out speakers; empty where there are none."""
+        """Figures of the model as it stands on the held-out speakers, scored on the CPU; empty where there are none."""
         if self.validation is None:
             return {}
-        return {k: round(v, 5) for k, v in self.validation.evaluate(self.embed_clips, self.embed_texts).items()}
+        model = self._on_cpu()
+        if isinstance(model, KeywordModel):
+            figures = self.validation.evaluate(self.embed_clips, self.embed_texts)
+        else:
+            scores = score_pairs(self.validation.pairs, model_scorer(model), sparse=True)
+            figures = self.validation.figures_of(scores)
+        return {name: round(value, 5) for name, value in figures.items()}
 
     def embed_clips(self, clips: list[np.ndarray]) -> np.ndarray:
         """Embeds clips (16 kHz float32): [clips, dim]."""
-        return embed_clips(self.model, clips)
+        return embed_clips(self._keyword_model(), clips)
 
     def embed_texts(self, texts: list[str]) -> np.ndarray:
         """Embeds texts by their first pronunciation: [texts, dim]."""
-        said = [encode(default_pronouncer().variants(text)[0]) for text in texts]
-        phonemes = torch.zeros(len(said), max(map(len, said)), dtype=torch.int64)
-        for row, ids in enumerate(said):
-            phonemes[row, : len(ids)] = torch.tensor(ids)
-        self.model.eval()
-        with torch.inference_mode():
-            return self.model.textual(phonemes, torch.tensor([len(s) for s in said]))[1].numpy()
+        return embed_texts(self._keyword_model(), texts)
+
+    def _on_cpu(self) -> KeywordModel | PairModel:
+        return self.model if self.device.type == "cpu" else copy.deepcopy(self.model).cpu()
+
+    def _keyword_model(self) -> KeywordModel:
+        model = self._on_cpu()
+        if not isinstance(model, KeywordModel):
+            raise RecipeError(f"model.kind: a {self.recipe.model.kind} model scores pairs and embeds nothing alone")
+        return model
 
     def _augmenter(self) -> Augmenter:
         """The augmentation with the recordings of `data.noise`; where these have no voices, the store's are babble."""
@@ -96,11 +123,11 @@ class Experiment:
         babble = sounds.speech or [self.store.audio(u) for u in range(0, len(self.store.utterances), 37)]
         return Augmenter(config, sounds.noise, babble, sounds.music, sounds.rooms)
 
-    def _mean_log_mel(self) -> Tensor:
+    def _mean_log_mel(self, maker: BatchMaker) -> Tensor:
         """Mean log-mel of some training batches: what the running mean of the local context starts from."""
         total, count, log_mel = torch.zeros(40, dtype=torch.float64), 0, LogMel()
         for step in range(PRIOR_BATCHES):
-            batch = self.maker(step)
+            batch = maker(step)
             features = log_mel(batch.audio)
             for row, length in zip(features, batch.audio_lengths.tolist(), strict=True):
                 total += row[: num_frames(length)].sum(0).double()
@@ -128,20 +155,3 @@ def held_out(recipe: Recipe) -> Validation | None:
     if not segments:
         raise RecipeError(f"data.validation: {data.validation} has no segment of {', '.join(sorted(wanted))}")
     return build_validation(segments, recipe.seed, data.validation_segments)
-
-
-def embed_clips(model: KeywordModel, clips: list[np.ndarray]) -> np.ndarray:
-    """Embeds each clip whole, [clips, dim]; a model of local context hears it set in silence."""
-    local = model.config.acoustic.context == "local"
-    before, after = (round(s * SAMPLE_RATE) if local else 0 for s in (CLIP_BEFORE_SECONDS, CLIP_AFTER_SECONDS))
-    lengths = torch.tensor([before + max(len(clip), FRAME_SAMPLES) + after for clip in clips])
-    audio = torch.zeros(len(clips), int(lengths.max()))
-    for row, clip in enumerate(clips):
-        audio[row, before : before + len(clip)] = torch.from_numpy(np.ascontiguousarray(clip, np.float32))
-    model.eval()
-    with torch.inference_mode():
-        frames, counts = model.frames(audio, lengths)
-        first = before // 160
-        sizes = torch.tensor([num_frames(max(len(clip), FRAME_SAMPLES)) for clip in clips])
-        assert int((first + sizes - counts).max()) <= 0
-        return model.acoustic.pool(frames[:, first : first + int(sizes.max())], sizes).numpy()

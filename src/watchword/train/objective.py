@@ -42,6 +42,8 @@ class Objective(nn.Module):
         add("keyword", config.keyword, "keyword", self.keyword_classes)
         add("adversary", config.adversary, "adversarial", 0)
         add("frame", config.frame, "frame", len(PHONEMES))
+        add("verification", config.verification, "verification", 0)
+        add("verification_phoneme", config.verification_phoneme, "verification", 0)
 
     def forward(self, match: Match) -> tuple[Tensor, dict[str, float]]:
         values: dict[str, Tensor] = {}
@@ -64,6 +66,10 @@ class Objective(nn.Module):
         if place == "keyword":
             known = match.labels < self.keyword_classes
             return {place: loss(match.audio[known], match.labels[known])} if known.any() else {}
+        if place == "verification":
+            return {place: loss(match.pair_logits, match.pair_is_match)}
+        if place == "verification_phoneme":
+            return {place: loss(match.asked_logits, match.asked_is_spoken)}
         if place == "frame":
             if match.frame_logits is None or match.frame_phonemes is None:
                 raise ValueError("objective.frame needs model.frame_head = true and a store with phone times")

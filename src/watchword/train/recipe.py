@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from watchword.data.augment import AugmentConfig
 from watchword.data.batches import BatchConfig
@@ -38,7 +38,8 @@ class ObjectiveConfig(Strict):
     """Eq. 3 and Eq. 5: which losses, with which weights; a family that is absent is switched off.
 
     `phoneme_stress = false` lets the phoneme loss take AH0, AH1 and AH2 for one class (39 in place of 70).
-    `keyword_classes` keeps the keyword classifier to the most frequent classes of the store (0: all)."""
+    `keyword_classes` keeps the keyword classifier to the most frequent classes of the store (0: all). `verification`
+    and `verification_phoneme` are what the baselines learn by: is it this text, is it this phoneme."""
 
     relational: Term | None = None
     point_to_point: Term | None = None
@@ -50,6 +51,8 @@ class ObjectiveConfig(Strict):
     adversary: Term | None = None
     adversary_levels: tuple[Literal["phoneme", "utterance"], ...] = ("phoneme", "utterance")
     frame: Term | None = None
+    verification: Term | None = None
+    verification_phoneme: Term | None = None
 
 
 class SynthesisConfig(Strict):
@@ -96,6 +99,7 @@ class TrainConfig(Strict):
     log_every: int = Field(default=10, ge=1)
     workers: int = Field(default=0, ge=0)
     threads: int = Field(default=0, ge=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     init_from: str | None = None
 
 
@@ -110,6 +114,16 @@ class Recipe(Strict):
     augment: AugmentConfig = AugmentConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="after")
+    def _gives_what_losses_take(self) -> "Recipe":
+        """Only a model that compares pairs has logits to verify, and only PhonMatchNet has some of phonemes."""
+        kind, objective = self.model.kind, self.objective
+        if objective.verification and kind == "adml":
+            raise ValueError("objective.verification: needs model.kind = 'cmcd' or 'phonmatchnet', which compare pairs")
+        if objective.verification_phoneme and not kind.startswith("phonmatchnet"):
+            raise ValueError(f"objective.verification_phoneme: needs model.kind = 'phonmatchnet', not {kind!r}")
+        return self
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = (), over: Sequence[Path] = ()) -> Recipe:
@@ -132,7 +146,7 @@ def same_experiment(stated: str, other: str) -> bool:
 
     def essence(text: str) -> dict[str, Any]:
         table = Recipe.model_validate_json(text).model_dump(mode="json")
-        for key in ("checkpoint_every", "validate_every", "log_every", "workers", "threads"):
+        for key in ("checkpoint_every", "validate_every", "log_every", "workers", "threads", "device"):
             table["train"].pop(key)
         return table
 
@@ -175,6 +189,8 @@ def _unknown(key: str, known: list[str]) -> str:
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     place = [str(part) for part in first["loc"]]
+    if not place:  # what does not fit together says so itself
+        return first["msg"].removeprefix("Value error, ")
     if first["type"] != "extra_forbidden":
         return f"{'.'.join(place)}: {first['msg']} (got {first.get('input')!r})"
     fields = Recipe.model_fields
