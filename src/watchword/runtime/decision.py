@@ -2,26 +2,13 @@
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from watchword.runtime.detection import Detection as Detection
 from watchword.runtime.spans import ScanSettings
-
-
-@dataclass(frozen=True)
-class Detection:
-    """A keyword that was found: how alike it sounded, where, and the threshold that it reached.
-
-    The score is a cosine, 1 at most, less a little where the span was unusually long or short for the keyword."""
-
-    keyword: str
-    score: float
-    start_seconds: float
-    end_seconds: float
-    threshold: float
 
 
 class Peak(NamedTuple):
@@ -40,7 +27,8 @@ class Decision:
     so on with the next best: a higher threshold keeps a subset of what a lower one keeps. A peak conflicts with another
     that it overlaps by more than the settings allow, or that ends within the refractory time.
 
-    `thresholds` [keywords] are scores, `longest_seconds` [keywords] the longest that each may last. `refine` looks at
+    `thresholds` [keywords] are scores, `longest_seconds` [keywords] the longest that each may last, and
+    `refractory_seconds` [keywords] how far apart two of its detections end (None: the settings'). `refine` looks at
     peaks that reach their threshold more closely: it may lower their scores, move them within `longest_seconds` before
     their end, and drop them.
     """
@@ -51,10 +39,12 @@ class Decision:
         longest_seconds: Sequence[float],
         settings: ScanSettings,
         refine: Callable[[Sequence[Peak]], list[Peak]] | None = None,
+        refractory_seconds: Sequence[float] | None = None,
     ) -> None:
         self._thresholds = np.asarray(thresholds, np.float64)
         self._longest = list(longest_seconds)
         self._settings = settings
+        self._refractory = refractory_seconds or [settings.refractory_seconds] * len(self._longest)
         num, margin = len(self._thresholds), settings.smoothing_steps // 2
         # Rows whose smoothed neighbours are not all known yet, with those neighbours. Nothing is before the first.
         self._margin = margin
@@ -120,7 +110,7 @@ class Decision:
         pending, kept = self._pending[keyword], self._kept[keyword]
         if not pending:
             return
-        reach = max(self._longest[keyword], self._settings.refractory_seconds)
+        reach = max(self._longest[keyword], self._refractory[keyword])
         waiting: list[Peak] = []
         for peak in sorted(pending, key=_rank):
             if any(self._conflict(peak, other) for other in kept):
@@ -135,7 +125,7 @@ class Decision:
         kept[:] = [peak for peak in kept if peak.end_seconds + reach > min(oldest, now - reach)]
 
     def _conflict(self, one: Peak, other: Peak) -> bool:
-        if abs(one.end_seconds - other.end_seconds) < self._settings.refractory_seconds:
+        if abs(one.end_seconds - other.end_seconds) < self._refractory[one.keyword]:
             return True
         shared = min(one.end_seconds, other.end_seconds) - max(one.start_seconds, other.start_seconds)
         shorter = min(one.end_seconds - one.start_seconds, other.end_seconds - other.start_seconds)

@@ -1,5 +1,7 @@
 """The frames of a recording that arrives piece by piece: the same as if it had been there whole."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,3 +41,31 @@ class FrameStream:
         self._audio = self._audio[dropped * HOP_SAMPLES :].copy()
         self._first += dropped
         return rows
+
+
+class FrameSteps:
+    """The frames of a recording in steps of `step_frames`: the same steps, whatever pieces the audio comes in."""
+
+    def __init__(self, encoder: Encoder, step_frames: int) -> None:
+        self._stream = FrameStream(encoder)
+        self._size = step_frames * HOP_SAMPLES
+        self._waiting: list[NDArray[np.float32]] = []
+        self._missing = self._size
+        self.heard = 0
+        """Samples that the frames given out so far have taken."""
+
+    def feed(self, samples: NDArray[np.float32], last: bool = False) -> Iterator[tuple[NDArray[np.float32], bool]]:
+        """Takes samples at 16 kHz and yields steps of frames [new, width], and whether it is the recording's last step:
+        with `last`, that one has all that is left."""
+        while len(samples) >= self._missing:
+            piece = np.concatenate([*self._waiting, samples[: self._missing]])
+            samples = samples[self._missing :]
+            self._waiting, self._missing = [], self._size
+            self.heard += len(piece)
+            yield self._stream.feed(piece), False
+        self._waiting.append(samples.copy())
+        self._missing -= len(samples)
+        if last:
+            piece = np.concatenate(self._waiting)
+            self.heard += len(piece)
+            yield self._stream.feed(piece, last=True), True

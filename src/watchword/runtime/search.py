@@ -54,6 +54,13 @@ class Searching:
         self._first = 0  # the frame at which the kept rows start
         # No span ends within the silence that goes before.
         self._next_end = (search.encoder.silence_frames // search.settings.hop_frames + 1) * search.settings.hop_frames
+        self._origin = 0
+
+    def begin_at(self, frame: int) -> None:
+        """Says, before anything is fed, at which frame of the recording the search begins, if not at its start."""
+        self._origin = self._first = frame
+        hop = self._search.settings.hop_frames
+        self._next_end = max(self._next_end, -(-frame // hop) * hop)
 
     def feed(
         self, rows: NDArray[np.float32], last: bool = False
@@ -73,7 +80,7 @@ class Searching:
         scores = np.full((len(ends), search.num_keywords), -np.inf, np.float32)
         starts = np.zeros(scores.shape, np.int64)
         for length, (vectors, costs, keywords, firsts) in search.lengths.items():
-            fits = ends >= length
+            fits = ends - self._origin >= length
             begins = ends[fits] - length
             if not len(begins):
                 continue

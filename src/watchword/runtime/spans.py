@@ -45,6 +45,8 @@ class ScanSettings:
     """Two detections of one keyword overlap at most by this part of the shorter one."""
     refractory_seconds: float = 0.3
     """Two detections of one keyword end at least this far apart."""
+    step_seconds: float = 0.2
+    """A stream decides this often: a smaller step is a little faster to answer, and costs more."""
     block_seconds: float = 20.0
     """Audio is worked through in pieces of this length. It changes memory and speed, never detections."""
 
@@ -59,8 +61,8 @@ class ScanSettings:
             raise ValueError("scan: phoneme_weight, outside_cost and margin_seconds must not be below 0")
         if self.smoothing_steps < 1 or self.smoothing_steps % 2 == 0:
             raise ValueError(f"scan: smoothing_steps is {self.smoothing_steps}; it must be odd")
-        if min(self.hop_seconds, self.shortest_seconds, self.block_seconds) <= 0:
-            raise ValueError("scan: hop_seconds, shortest_seconds and block_seconds must be above 0")
+        if min(self.hop_seconds, self.shortest_seconds, self.step_seconds, self.block_seconds) <= 0:
+            raise ValueError("scan: hop_seconds, shortest_seconds, step_seconds and block_seconds must be above 0")
         if self.longest_seconds < self.shortest_seconds:
             raise ValueError("scan: longest_seconds is below shortest_seconds")
 

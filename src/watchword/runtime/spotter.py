@@ -1,45 +1,28 @@
 """The spotter: keywords as text, clips scored against texts, recordings of any length searched for keywords."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from watchword import audio as audio_files
 from watchword.audio import SAMPLE_RATE, AudioError
 from watchword.bundle import Bundle
 from watchword.runtime.alignment import align, classes_of
-from watchword.runtime.decision import Decision, Detection
+from watchword.runtime.detection import Detection
 from watchword.runtime.encoder import Encoder
-from watchword.runtime.frames import FrameStream
-from watchword.runtime.search import Search
+from watchword.runtime.intake import Intake, checked
+from watchword.runtime.keywords import Keyword, as_keyword
 from watchword.runtime.spans import ScanSettings
+from watchword.runtime.stream import Stream
 
 Audio: TypeAlias = NDArray[np.float32]
 # What a text costs, in nats, that has more phonemes than a clip has room for.
 _UNFIT = 10.0
 Progress: TypeAlias = Callable[[float, float], None]
 """Told how many seconds of how many are done."""
-
-
-@dataclass(frozen=True)
-class Keyword:
-    """What to listen for.
-
-    Args:
-        text: A word or phrase; a pronunciation may be given in it, as "hey {N OW1 V AH0}" or "hey /ˈnoʊvə/", and
-            several alternatives with |.
-        threshold: The score from which on it counts as found; None for the spotter's.
-        name: What detections call it; None for its text.
-    """
-
-    text: str
-    threshold: float | None = None
-    name: str | None = None
 
 
 class Spotter:
@@ -66,14 +49,14 @@ class Spotter:
         threads: int = 1,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-        usual = self.bundle.threshold if threshold is None else threshold
-        given = [Keyword(keyword) if isinstance(keyword, str) else keyword for keyword in keywords]
-        self.keywords = tuple(
-            replace(k, threshold=usual if k.threshold is None else k.threshold, name=k.name or k.text) for k in given
-        )
         self.settings = settings or ScanSettings.of(self.bundle.card)
+        self.threshold = self.bundle.threshold if threshold is None else threshold
+        settled = (as_keyword(k).settled(self.threshold, self.settings.refractory_seconds) for k in keywords)
+        # Of keywords of one name the last counts.
+        self.keywords = tuple({keyword.name: keyword for keyword in settled}.values())
         self.encoder = Encoder(self.bundle, threads)
-        self._search = Search(self.encoder, [keyword.text for keyword in self.keywords], self.settings)
+        for keyword in self.keywords:
+            self.encoder.text_variants(keyword.text)
 
     def score(self, clip: Audio, text: str, *, aligned: bool = False) -> float:
         """How alike a clip (16 kHz mono) as a whole and a text sound: see `score_clips`."""
@@ -124,38 +107,44 @@ class Spotter:
         detections in the order of their ends, each as soon as nothing that follows can change it.
 
         However the recording is cut into blocks, the detections are the same. `progress` is told the seconds done."""
-        stream, search = FrameStream(self.encoder), self._search.start()
-        thresholds = [float(keyword.threshold or 0.0) for keyword in self.keywords]
-        refine = search.refine if self._search.aligns else None
-        decision = Decision(thresholds, self._search.longest_seconds, self.settings, refine)
-        offset, samples = self.encoder.silence_samples[0] / SAMPLE_RATE, 0
-        blocks = iter(blocks)
-        while True:
-            block = next(blocks, None)
-            samples += 0 if block is None else len(block)
-            duration = samples / SAMPLE_RATE
-            rows = stream.feed(np.empty(0, np.float32) if block is None else block, last=block is None)
-            peaks = decision.feed(*search.feed(rows, last=block is None))
-            for peak in [*peaks, *decision.flush()] if block is None else peaks:
-                keyword = self.keywords[peak.keyword]
-                assert keyword.name is not None
-                assert keyword.threshold is not None
-                start, end = (min(max(t - offset, 0.0), duration) for t in (peak.start_seconds, peak.end_seconds))
-                yield Detection(keyword.name, peak.score, start, end, keyword.threshold)
+        stream = self.stream(step_seconds=self.settings.block_seconds, keep_seconds=0.0, near_margin=0.0)
+        for block in blocks:
+            yield from stream.feed(block)
             if progress:
-                progress(duration)
-            if block is None:
-                return
+                progress(stream.seconds)
+        yield from stream.flush()
+        if progress:
+            progress(stream.seconds)
+
+    def stream(
+        self,
+        sample_rate: int = SAMPLE_RATE,
+        *,
+        step_seconds: float | None = None,
+        keep_seconds: float = 10.0,
+        near_margin: float = 0.1,
+    ) -> Stream:
+        """Begins to listen to one recording or microphone, whose samples come at `sample_rate`.
+
+        Args:
+            step_seconds: How much audio is worked through at a time; None for the settings'.
+            keep_seconds: How much of the latest audio is kept for `Stream.clip`.
+            near_margin: What scores this much below its threshold is kept in `Stream.near_misses`."""
+        return Stream(
+            self.encoder,
+            self.keywords,
+            self.settings,
+            self.threshold,
+            sample_rate,
+            step_seconds=step_seconds,
+            keep_seconds=keep_seconds,
+            near_margin=near_margin,
+        )
 
 
 def _mono(samples: NDArray, sample_rate: int) -> Audio:
     """Checks samples that a caller gave and brings them to 16 kHz. Raises AudioError."""
-    samples = np.asarray(samples)
-    if samples.ndim != 1:
-        raise AudioError(f"audio: samples have the shape {samples.shape}; give one channel, [samples]")
+    samples = checked(samples)
     if not len(samples):
         raise AudioError("audio: no samples (0 seconds)")
-    samples = audio_files.to_float(samples)
-    if not np.isfinite(samples).all():
-        raise AudioError("audio: holds samples that are not numbers (NaN or infinite)")
-    return samples if sample_rate == SAMPLE_RATE else soxr.resample(samples, sample_rate, SAMPLE_RATE)
+    return Intake(sample_rate).feed(samples, last=True)
