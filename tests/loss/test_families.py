@@ -1,6 +1,8 @@
 """Every registered loss keeps its family's signature and returns one finite float32 number with finite gradients."""
 
+import ast
 import inspect
+from pathlib import Path
 
 import pytest
 import torch
@@ -60,6 +62,37 @@ def test_value_and_gradients_are_finite(family: str, name: str, labels: Tensor) 
 def test_signature_is_the_family_one(family: str, name: str) -> None:
     members = [list(inspect.signature(loss.forward).parameters) for loss in FAMILIES[family].values()]
     assert list(inspect.signature(FAMILIES[family][name].forward).parameters) == members[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("family", "name"), EVERY)
+def test_half_precision_is_left_at_the_door(family: str, name: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    loss = build(family, name)
+    halves = [x.detach().to(dtype).requires_grad_() if x.is_floating_point() else x for x in inputs(family, LABELS)]
+    with torch.autocast("cpu", torch.bfloat16):
+        value = loss(*halves)
+    assert value.dtype == torch.float32
+    torch.manual_seed(1)
+    exact = loss(*(x.detach().float() if x.is_floating_point() else x for x in halves))
+    torch.manual_seed(1)
+    assert loss(*halves).item() == exact.item()
+    value.backward()
+    gradients = [x.grad for x in halves if x.requires_grad and x.grad is not None]
+    assert gradients
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    assert any(gradient.abs().sum() > 0 for gradient in gradients) or family == "adversarial"  # the ramp starts at 0
+
+
+def test_every_loss_is_compared_with_plain_loops() -> None:
+    """A test module with a test of that name holds each registered class."""
+    compared = set()
+    for path in Path(__file__).parent.glob("test_*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if any(isinstance(node, ast.FunctionDef) and "equals_loops" in node.name for node in tree.body):
+            compared |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    lacking = {loss.__name__ for members in FAMILIES.values() for loss in members.values()} - compared
+    assert lacking == set(), "write a test_equals_loops for it: docs/losses.md"
 
 
 def test_arguments_may_be_named() -> None:

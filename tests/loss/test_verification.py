@@ -30,7 +30,7 @@ def test_match_of_nothing_is_zero() -> None:
     assert MatchCrossEntropy()(torch.zeros(0), torch.zeros(0, dtype=torch.bool)).item() == 0
 
 
-def test_frame_loss_counts_known_frames_alone() -> None:
+def test_frame_loss_equals_loops_over_known_frames() -> None:
     logits = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
     targets = torch.tensor([[1, -1, 0, 5, 2], [-1, -1, 3, -1, 4]])  # a frame more than the logits have
     terms = []
