@@ -53,7 +53,7 @@ def test_links_lead_somewhere(document):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_exist(document):
     for line in commands(document.read_text(encoding="utf-8")):
-        for name, after in re.findall(r"\bwatchword ([a-z]+)(?: ([a-z]+))?", line):
+        for name, after in re.findall(r"\bwatchword ([a-z]+)(?: ([a-z0-9_]+))?", line):
             assert name in COMMANDS, line
             entry = COMMANDS[name]
             assert not isinstance(entry, Group) or after in entry.commands, line

@@ -98,6 +98,7 @@ def test_command(corpus, tmp_path, capsys):
     assert main(["prepare", "librispeech", str(corpus), "--out", str(out), *arguments]) == 0
     assert len(list(read_segments(out))) == 4
     assert "4 segments, 1 with word times, 1 with phones" in capsys.readouterr().out
+    assert len(list(read_librispeech(corpus, subsets=["100"]))) == 4
 
 
 def damage(corpus, name, content):
@@ -121,7 +122,7 @@ def test_malformed(corpus, name, content, complaint):
 
 
 def test_wrong_folders(corpus, tmp_path):
-    with pytest.raises(SegmentError, match=r"SPEAKERS\.TXT: cannot be read"):
+    with pytest.raises(SegmentError, match=r"alignments: has no SPEAKERS\.TXT; expected is .*OpenSLR 12"):
         list(read_librispeech(tmp_path / "alignments"))
     with pytest.raises(SegmentError, match="has no subset 'train-clean-360'; there are dev-other, train-clean-100"):
         list(read_librispeech(corpus, subsets=["train-clean-360"]))

@@ -40,9 +40,26 @@ _PREPARE = {
     "manifest": Lazy(
         "watchword.cli.prepare:manifest", "Turn folders with a manifest.tsv into segments.jsonl.", "prepare"
     ),
-    "librispeech": Lazy("watchword.cli.prepare:librispeech", "Read LibriSpeech folders.", "prepare"),
     "lhotse": Lazy("watchword.cli.prepare:lhotse", "Read Lhotse CutSets.", "prepare"),
     "kaldi": Lazy("watchword.cli.prepare:kaldi", "Read Kaldi data folders.", "prepare"),
+    "librispeech": Lazy(
+        "watchword.cli.prepare_corpora:librispeech", "Read LibriSpeech folders, or fetch them.", "prepare"
+    ),
+    "king_asr_066": Lazy("watchword.cli.prepare_corpora:king_asr_066", "Read King-ASR-066.", "prepare"),
+    "wsj": Lazy("watchword.cli.prepare_corpora:wsj", "Read the Wall Street Journal corpus.", "prepare"),
+    "speech_commands": Lazy(
+        "watchword.cli.prepare_corpora:speech_commands", "Read Speech Commands v1 or v2.", "prepare"
+    ),
+    "qualcomm": Lazy("watchword.cli.prepare_corpora:qualcomm", "Read Qualcomm's four phrases.", "prepare"),
+    "libriphrase": Lazy(
+        "watchword.cli.prepare_corpora:libriphrase", "Check LibriPhrase's lists and find their clips.", "prepare"
+    ),
+    "musan": Lazy(
+        "watchword.cli.prepare_corpora:musan", "Pack MUSAN for the augmentation.", "lhotse"
+    ),
+    "rirs_noises": Lazy(
+        "watchword.cli.prepare_corpora:rirs_noises", "Pack simulated rooms for the augmentation.", "lhotse"
+    ),
 }
 COMMANDS: dict[str, Lazy | Group] = {
     "spot": Lazy("watchword.cli.spot:spot", "Find words or phrases in files, folders or a stream."),
@@ -79,7 +96,7 @@ class _Program(TyperGroup):
         return list(self.table)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        entry = self.table.get(cmd_name)
+        cmd_name, entry = _entry(self.table, cmd_name)
         if entry is None:
             close = difflib.get_close_matches(cmd_name, self.table, n=1)
             instead = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(self.table)}"
@@ -94,6 +111,12 @@ class _Program(TyperGroup):
             super().format_commands(ctx, formatter)
         finally:
             self._listing = False
+
+
+def _entry(table: Mapping[str, Any], name: str) -> tuple[str, Any]:
+    """A command by its name, in which - and _ are alike."""
+    known = name if name in table else name.replace("-", "_")
+    return known, table.get(known)
 
 
 def _typer() -> Typer:
@@ -200,5 +223,5 @@ def _is_ours(error: Exception) -> bool:
 def _extra(arguments: Sequence[str]) -> str:
     entry = COMMANDS.get(arguments[0])
     if isinstance(entry, Group):
-        entry = entry.commands.get(arguments[1]) if len(arguments) > 1 else None
+        entry = _entry(entry.commands, arguments[1])[1] if len(arguments) > 1 else None
     return entry.extra if entry else ""

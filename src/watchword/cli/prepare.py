@@ -1,12 +1,14 @@
 """The commands `watchword prepare …`: manifests of speech to train on, from corpora or from voices."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from watchword.cli.importing import import_segments
 
 if TYPE_CHECKING:
     from watchword.data.segment import Segment
@@ -26,23 +28,7 @@ def manifest(
     """Turn folders with a manifest.tsv (path, text, speaker, seconds, corpus, split) into one segments.jsonl."""
     from watchword.prepare.manifest import read_manifest
 
-    _import(out, (segment for folder in folders for segment in read_manifest(folder, licence)))
-
-
-def librispeech(
-    folder: Annotated[Path, typer.Argument(help="The folder that holds SPEAKERS.TXT.", show_default=False)],
-    out: _Out,
-    alignments: Annotated[
-        Path | None, typer.Option(help="The folder of the public alignments (*.TextGrid).", show_default="none")
-    ] = None,
-    subset: Annotated[
-        list[str] | None, typer.Option(help="A subset, as train-clean-100; may be repeated.", show_default="all")
-    ] = None,
-) -> None:
-    """Read LibriSpeech as OpenSLR lays it out, with its public alignments or without."""
-    from watchword.prepare.librispeech import read_librispeech
-
-    _import(out, read_librispeech(folder, alignments=alignments, subsets=subset or ()))
+    import_segments(out, (segment for folder in folders for segment in read_manifest(folder, licence)))
 
 
 def lhotse(
@@ -56,7 +42,7 @@ def lhotse(
     from watchword.prepare.lhotse import read_lhotse
 
     found = (read_lhotse(path, corpus=corpus, split=split, licence=licence) for path in cuts)
-    _import(out, (segment for segments in found for segment in segments))
+    import_segments(out, (segment for segments in found for segment in segments))
 
 
 def kaldi(
@@ -70,7 +56,7 @@ def kaldi(
     from watchword.prepare.kaldi import read_kaldi
 
     found = (read_kaldi(folder, corpus=corpus, split=split, licence=licence) for folder in folders)
-    _import(out, (segment for segments in found for segment in segments))
+    import_segments(out, (segment for segments in found for segment in segments))
 
 
 def align(
@@ -151,30 +137,6 @@ def synthesize(
     typer.echo(f"{path}: {len(kept)} clips, {hours:.2f} hours ({listed})")
     if len(kept) < plan.clips:
         typer.echo(f"{plan.clips - len(kept)} clips were rejected; see {out / 'rejected.jsonl'}", err=True)
-
-
-def _import(out: Path, segments: "Iterable[Segment]") -> None:
-    """Writes an importer's segments, with a running count, and says what was found."""
-    from watchword.cli.progress import progress_bar
-    from watchword.data.segment import SegmentError, write_segments
-
-    found: Counter[str] = Counter()
-
-    def counted() -> "Iterator[Segment]":
-        for segment in segments:
-            found["all"] += 1
-            found["words"] += bool(segment.words)
-            found["phones"] += bool(segment.phones)
-            progress(found["all"], None)
-            yield segment
-        if not found["all"]:
-            raise SegmentError(f"{out}: not written, since no speech was found")
-
-    with progress_bar("reading") as progress:
-        write_segments(out, counted())
-    typer.echo(f"{out}: {found['all']} segments, {found['words']} with word times, {found['phones']} with phones")
-    if found["words"] < found["all"]:
-        typer.echo(f"for the times of the rest: watchword prepare align {out} --out ALIGNED.jsonl", err=True)
 
 
 def _read_texts(path: Path) -> "Iterator[str]":

@@ -1,0 +1,26 @@
+"""MUSAN, found by Lhotse's recipe and packed as noise, music and voices for the augmentation."""
+
+from pathlib import Path
+
+from watchword.data.sounds import write_pack
+from watchword.prepare.known_corpora import MUSAN
+from watchword.prepare.recipes import Counter, Progress, audio_paths, read_sounds, run_recipe
+
+PARTS = ("noise", "music", "speech")
+
+
+def pack_musan(folder: Path, out: Path, *, progress: Progress | None = None) -> dict[str, tuple[int, float]]:
+    """Packs MUSAN as `out/noise`, `out/music` and `out/speech`; returns how many recordings, and hours, of each.
+
+    Raises SegmentError for another corpus, an incomplete one, or a damaged file."""
+    folder = MUSAN.folder(folder)
+    folder = folder / "musan" if (folder / "musan").is_dir() else folder
+    for part in PARTS:
+        if not any((folder / part).rglob("*.wav")):
+            raise MUSAN.unlike(folder, f"has no {part}/**/*.wav")
+    if not any((folder / "music").rglob("ANNOTATIONS")):
+        raise MUSAN.unlike(folder, "has no music/**/ANNOTATIONS")
+    manifests = run_recipe(MUSAN, lambda recipes: recipes.prepare_musan(folder))
+    paths = {part: audio_paths(manifests[part]["recordings"]) for part in PARTS}
+    count = Counter(progress, sum(map(len, paths.values())))
+    return {part: write_pack(out, part, MUSAN.name, count(read_sounds(paths[part])), MUSAN.licence) for part in PARTS}
