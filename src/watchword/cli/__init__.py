@@ -54,9 +54,7 @@ _PREPARE = {
     "libriphrase": Lazy(
         "watchword.cli.prepare_corpora:libriphrase", "Check LibriPhrase's lists and find their clips.", "prepare"
     ),
-    "musan": Lazy(
-        "watchword.cli.prepare_corpora:musan", "Pack MUSAN for the augmentation.", "lhotse"
-    ),
+    "musan": Lazy("watchword.cli.prepare_corpora:musan", "Pack MUSAN for the augmentation.", "lhotse"),
     "rirs_noises": Lazy(
         "watchword.cli.prepare_corpora:rirs_noises", "Pack simulated rooms for the augmentation.", "lhotse"
     ),
