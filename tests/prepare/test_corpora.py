@@ -60,6 +60,15 @@ def test_what_is_not_the_corpus_gets_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("corpus", CORPORA, ids=lambda corpus: corpus.name)
+def test_the_document_says_the_same_of_each_corpus(corpus) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "corpora.md").read_text(encoding="utf-8")
+    (line,) = [line for line in document.splitlines() if line.startswith(f"| `{corpus.name}` |")]
+    assert f"| {corpus.licence} |" in line
+    assert corpus.where in line
+    assert f"watchword prepare {corpus.name} " in document
+
+
 @pytest.mark.parametrize("name", ["king-asr-066", "king_asr_066", "speech-commands", "rirs-noises"])
 def test_hyphens_and_underscores_are_alike(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare", name, "--help"]) == 0

@@ -92,7 +92,7 @@ def libriphrase(
         bool, typer.Option("--partial", help="Let lists of other sizes pass, and leave out rows without audio.")
     ] = False,
 ) -> None:
-    """Check the released LibriPhrase lists and find, or cut, their clips, for `watchword evaluate --only libriphrase`.
+    """Check the released LibriPhrase lists and find, or cut, their clips, for `watchword evaluate`.
 
     An interrupted call goes on where it stopped.
     """
