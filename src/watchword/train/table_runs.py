@@ -10,7 +10,6 @@ from typing import Any
 from watchword import __version__
 from watchword.data.store import Store
 from watchword.evaluate.benchmarks import BenchmarkError, Prepared, Settings, find_sources, prepare_benchmark
-from watchword.evaluate.clips import Scorer
 from watchword.evaluate.distortion import Distorted
 from watchword.evaluate.table_results import Record, append_result, find, read_results, values_hash
 from watchword.evaluate.tables import Column, Tables
@@ -19,6 +18,7 @@ from watchword.train.experiment import Experiment
 from watchword.train.loop import train
 from watchword.train.recipe import Recipe, RecipeError, load_recipe, resolve, same_experiment
 from watchword.train.runs import load_run
+from watchword.train.scoring import run_scorer
 
 Report = Callable[[dict[str, Any]], None]
 Reporting = Callable[[Recipe, Path], AbstractContextManager[Report]]
@@ -117,7 +117,7 @@ def measure_row(tables: Tables, recipe: str, scale: str, seed: int, name: str, p
     """Scores a trained row by one of the tables' benchmarks."""
     run = run_folder(scale, recipe, seed)
     whole, _, state = load_run(run)
-    scorer = _scorer(run)
+    scorer = run_scorer(run)
     if prepared.settings.distorted:
         if not whole.data.noise:
             raise RecipeError(f"{name}: clips are heard in noise, and data.noise of scale {scale!r} names none")
@@ -152,12 +152,6 @@ def describe_store(store: Store) -> dict[str, Any]:
         "texts": len(store.texts),
         "corpora": sorted(store.corpora),
     }
-
-
-def _scorer(run: Path) -> Scorer:
-    from watchword.train.scoring import run_scorer
-
-    return run_scorer(run)
 
 
 def _missing(tables: Tables, recipe: str, scale: str, seed: int, prepared: Mapping[str, Prepared]) -> list[str]:
