@@ -1,6 +1,8 @@
 """The command `watchword train`: carries a recipe out, showing how it goes; stopped, it goes on where it was."""
 
+import os
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -34,41 +36,60 @@ def train(
 
     from watchword.cli.progress import progress_bar
     from watchword.cli.training import training_report
+    from watchword.data.batches import BatchError
     from watchword.data.segment import SegmentError
     from watchword.data.store import StoreError
     from watchword.evaluate.trials import TrialError
     from watchword.prepare.voices import VoiceError
     from watchword.train.checkpoint import CheckpointError
+    from watchword.train.distributed import RanksError, is_loss_of_a_rank, joined_ranks
     from watchword.train.material import prepare_material
+    from watchword.train.precision import choose_device
 
     old = signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as by Ctrl-C, ending all processes
     try:
-        if loaded.data.synthesis and not (resolve(loaded.data.store) / "index.json").exists():
-            typer.echo(f"train: no store at {resolve(loaded.data.store)} yet: speaking and packing it first", err=True)
-        prepare_material(loaded, progress_bar)
-        from watchword.train.experiment import Experiment
-        from watchword.train.loop import claim
-        from watchword.train.loop import train as carry_out
+        with joined_ranks(choose_device(loaded.train.device)) as ranks:
+            if ranks.first:
+                store = resolve(loaded.data.store)
+                if loaded.data.synthesis and not (store / "index.json").exists():
+                    typer.echo(f"train: no store at {store} yet: speaking and packing it first", err=True)
+                prepare_material(loaded, progress_bar)
+            ranks.wait()
+            from watchword.train.experiment import Experiment
+            from watchword.train.loop import train as carry_out
+            from watchword.train.runbook import claim
 
-        claim(folder, loaded)  # before minutes go into what would be refused
-        experiment = Experiment(loaded)
-        with training_report(loaded, folder) as report:
-            finished = carry_out(experiment, folder, report=report)
+            if ranks.first:
+                claim(folder, loaded)  # before minutes go into what would be refused
+            experiment = Experiment(loaded, ranks)
+            with training_report(loaded, folder) if ranks.first else nullcontext() as report:
+                finished = carry_out(experiment, folder, report=report)
     except KeyboardInterrupt:
-        typer.echo(f"train: stopped; {again}", err=True)
+        _say(f"stopped; {again}")
         raise typer.Exit(130) from None
-    except (RecipeError, StoreError, SegmentError, TrialError, VoiceError, CheckpointError) as error:
+    except (RecipeError, StoreError, SegmentError, TrialError, VoiceError, CheckpointError, BatchError) as error:
         _fail(str(error))
-    except FloatingPointError as error:
+    except (FloatingPointError, RanksError) as error:
         _fail(f"{error}")
+    except RuntimeError as error:
+        if not is_loss_of_a_rank(error):
+            raise
+        _fail(f"another rank is gone; unless torchrun starts all of them again (--max-restarts), {again}")
     finally:
         signal.signal(signal.SIGTERM, old)
     if not finished:
-        typer.echo(f"train: stopped and saved in {folder}; {again}", err=True)
+        if ranks.first:
+            _say(f"stopped and saved in {folder}; {again}")
         raise typer.Exit(130)
-    typer.echo(f"{folder}: trained for {loaded.train.steps} steps; next: watchword export {folder} BUNDLE")
+    if ranks.first:
+        typer.echo(f"{folder}: trained for {loaded.train.steps} steps; next: watchword export {folder} BUNDLE")
+
+
+def _say(sentence: str) -> None:
+    rank = os.environ.get("RANK", "0")
+    typer.echo(f"train: {sentence}" if rank == "0" else f"train: rank {rank}: {sentence}", err=True)
 
 
 def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"train: {sentence}", err=True)
+    _say(sentence)
     raise typer.Exit(2)

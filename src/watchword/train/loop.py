@@ -1,20 +1,20 @@
 """The training loop: batches to steps, validation, checkpoints, exact resume, and a log of every term."""
 
-import json
 import math
-import os
 import signal
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from watchword.train.checkpoint import newest_checkpoint, newest_whole_checkpoint, save_checkpoint, write_whole
+from watchword.data.batches import Batch
+from watchword.train.distributed import Ranks
 from watchword.train.experiment import Experiment
 from watchword.train.precision import uses_bfloat16
-from watchword.train.recipe import Recipe, RecipeError, TrainConfig, same_experiment
+from watchword.train.recipe import TrainConfig
+from watchword.train.runbook import Runbook
+from watchword.train.step import Step
 
 
 def learning_rate_at(step: int, config: TrainConfig) -> float:
@@ -38,176 +38,96 @@ def train(
     """Trains until the recipe's last step and returns True, or until interrupted and returns False.
 
     SIGINT, SIGTERM and `stop_at` interrupt; either way the newest state is saved, and calling again goes on from it as
-    if never stopped.
+    if never stopped. All ranks of the experiment must call this; the first of them writes.
 
     Each record (`step`, terms, `learning_rate`, `validation`, `note` …) goes to `log.jsonl` in the run and to `report`.
     Raises RecipeError where `run` holds another experiment, CheckpointError where no checkpoint can be read or the next
-    cannot be written, FloatingPointError where the loss stops being a number."""
-    recipe = experiment.recipe
-    config = recipe.train
-    claim(run, recipe)
+    cannot be written, FloatingPointError where the loss stops being a number, RanksError where ranks come apart."""
+    config, ranks = experiment.recipe.train, experiment.ranks
     if config.threads:
         torch.set_num_threads(config.threads)
-    model, objective, optimizer = experiment.model, experiment.objective, experiment.optimizer
-    bfloat16 = uses_bfloat16(config.precision)
-    start, spent, notes = 0, {"wall_seconds": 0.0, "cpu_seconds": 0.0}, list(experiment.notes)
-    state, damaged = newest_whole_checkpoint(run)
-    if state is not None:
-        start, spent = int(state["step"]), dict(state["spent"])
-        _restore(experiment, state)
-        notes += [f"{path}: damaged, so set aside as {path.name}.damaged" for path in damaged]
-        notes.append(f"going on from step {start}")
-    else:
-        torch.manual_seed(recipe.seed)
-    began, cpu_began = time.monotonic(), _cpu_seconds()
-
-    def now_spent() -> dict[str, float]:
-        return {
-            "wall_seconds": spent["wall_seconds"] + time.monotonic() - began,
-            "cpu_seconds": spent["cpu_seconds"] + _cpu_seconds() - cpu_began,
-        }
-
-    def save(step: int) -> None:
-        save_checkpoint(run, step, {**_state(experiment), "step": step, "spent": now_spent()})
-
-    def tell(record: dict[str, Any]) -> None:
-        with (run / "log.jsonl").open("a") as log:
-            log.write(json.dumps(record) + "\n")
-        if report:
-            report(record)
-
-    _cut_log(run / "log.jsonl", start)
-    for note in notes:
-        tell({"step": start, "note": note})
-    stop = _StopSignal()
-    with stop:
-        last = min(config.steps, stop_at or config.steps)
+    book = Runbook(experiment, run, report)
+    start = book.open()
+    bfloat16 = uses_bfloat16(config.precision, device=experiment.device.type)
+    step_module = ranks.parallel(Step(experiment.model, experiment.objective, experiment.recipe.seed, bfloat16, ranks))
+    last = min(config.steps, stop_at or config.steps)
+    with _StopSignal(insistent=ranks.size == 1) as stop:
         batches = experiment.batches(start)
-        if state is not None:
-            # PyTorch's DataLoader draws a number as it starts, which a run that was not stopped draws but once.
-            torch.set_rng_state(state["random"])
         for step in range(start, last):
-            try:
-                batch = next(batches)
-            except RuntimeError:
-                if not stop.asked:
-                    raise
-                save(step)  # the signal reached the processes that make batches, too
+            batch = _next_unless_stopped(batches, stop, ranks)
+            if batch is None:
+                book.save(step)
                 return False
-            share = learning_rate_at(step, config)
-            for group, base in zip(optimizer.param_groups, experiment.learning_rates, strict=True):
-                group["lr"] = base * share
-            objective.set_progress(step / config.steps)
-            model.train()
-            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-                match = model(**batch.model_inputs())
-            total, terms = objective(match)
-            if not torch.isfinite(total):
-                raise FloatingPointError(
-                    f"step {step}: the loss is {float(total.detach())} ({terms}); lower train.learning_rate"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            total.backward()
-            norm = torch.nn.utils.clip_grad_norm_(
-                [p for group in optimizer.param_groups if group["clip"] for p in group["params"]], config.clip_norm
-            )
-            if not torch.isfinite(norm):
-                raise FloatingPointError(f"step {step}: the gradient is {float(norm)}; lower train.learning_rate")
-            optimizer.step()
-            objective.after_step()
+            record = _carry_out(experiment, step_module, batch, step)
             done = step + 1
             if done % config.log_every == 0 or done == last:
-                tell({"step": done, "of": config.steps, **{k: round(v, 5) for k, v in terms.items()},
-                      "norm": round(float(norm), 4), "learning_rate": config.learning_rate * share,
-                      "crops": len(batch.audio_lengths), "spans": len(batch.labels),
-                      "audio_seconds": round(float(batch.audio_lengths.sum()) / 16000, 1),
-                      **{k: round(v, 1) for k, v in now_spent().items()}})  # fmt: skip
+                book.log_step(done, record, batch)
             if done % config.validate_every == 0 or done == config.steps:
-                metrics = experiment.validate()
-                if metrics:
-                    tell({"step": done, "validation": metrics})
-            stopping = stop.asked
-            if done % config.checkpoint_every == 0 or done == last or stopping:
-                save(done)
-            if stopping:
-                return False
+                book.validate(done)
+            if done % config.checkpoint_every == 0 or done == last:
+                book.save(done)
     return last == config.steps
 
 
-def claim(run: Path, recipe: Recipe) -> None:
-    """Makes `run` the folder of a recipe, stated in its `recipe.json`; raises RecipeError where another has checkpoints
-    there."""
-    mark = run / "recipe.json"
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        stated = recipe.model_dump_json(indent=1)
-        if newest_checkpoint(run) and mark.exists() and not same_experiment(mark.read_text(), stated):
-            raise RecipeError(f"{run}: holds a run of another recipe; choose another --run folder or remove it")
-        write_whole(mark, stated)
-    except OSError as error:
-        raise RecipeError(f"{run}: cannot be a run's folder ({error.strerror or error})") from None
+def _carry_out(experiment: Experiment, step_module: torch.nn.Module, batch: Batch, step: int) -> dict[str, float]:
+    """Does one step; returns its terms, the gradient's norm and the learning rate."""
+    config, optimizer = experiment.recipe.train, experiment.optimizer
+    share = learning_rate_at(step, config)
+    for group, base in zip(optimizer.param_groups, experiment.learning_rates, strict=True):
+        group["lr"] = base * share
+    experiment.objective.set_progress(step / config.steps)
+    step_module.train()
+    total, terms = step_module(batch.to(experiment.device), step)
+    if not torch.isfinite(total):
+        raise FloatingPointError(
+            f"step {step}: the loss is {float(total.detach())} ({terms}); lower train.learning_rate"
+        )
+    optimizer.zero_grad(set_to_none=True)
+    total.backward()
+    clipped = [p for group in optimizer.param_groups if group["clip"] for p in group["params"]]
+    norm = torch.nn.utils.clip_grad_norm_(clipped, config.clip_norm)
+    if not torch.isfinite(norm):
+        raise FloatingPointError(f"step {step}: the gradient is {float(norm)}; lower train.learning_rate")
+    optimizer.step()
+    experiment.objective.after_step()
+    rounded = {name: round(value, 5) for name, value in terms.items()}
+    return {**rounded, "norm": round(float(norm), 4), "learning_rate": config.learning_rate * share}
 
 
 class _StopSignal:
-    """Turns SIGINT and SIGTERM into a wish to stop after the step under way; a second SIGINT stops at once."""
+    """Turns SIGINT and SIGTERM into a wish to stop after the step under way.
 
-    def __init__(self) -> None:
-        self.asked = False
+    Where `insistent`, a second SIGINT stops at once. Under torchrun it may be the same Ctrl-C, passed on once more."""
 
-    def __enter__(self) -> None:
+    def __init__(self, insistent: bool) -> None:
+        self.asked, self.insistent = False, insistent
+
+    def __enter__(self) -> "_StopSignal":
         self._old: dict[int, Any] = {}
         for number in (signal.SIGINT, signal.SIGTERM):
             try:
                 self._old[number] = signal.signal(number, self._ask)
             except ValueError:  # not in the main thread: the caller's own business
-                return
+                break
+        return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._old.items():
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: object) -> None:
-        if self.asked and number == signal.SIGINT:
+        if self.asked and self.insistent and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = True
 
 
-def _state(experiment: Experiment) -> dict[str, Any]:
-    return {
-        "model": experiment.model.state_dict(),
-        "objective": experiment.objective.state_dict(),
-        "optimizer": experiment.optimizer.state_dict(),
-        "random": torch.get_rng_state(),
-        "labels": experiment.num_labels,
-    }
-
-
-def _restore(experiment: Experiment, state: dict[str, Any]) -> None:
-    if state["labels"] != experiment.num_labels:
-        raise RecipeError(
-            f"resume: the store has {experiment.num_labels} labels, the run was begun with {state['labels']}"
-        )
-    experiment.model.load_state_dict(state["model"])
-    experiment.objective.load_state_dict(state["objective"])
-    experiment.optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["random"])
-
-
-def _cut_log(path: Path, start: int) -> None:
-    """Drops log lines past the step that is resumed from, so that each step is logged once."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text().splitlines():
+def _next_unless_stopped(batches: Iterator[Batch], stop: _StopSignal, ranks: Ranks) -> Batch | None:
+    """The next batch, or None on every rank as soon as one is asked to stop."""
+    batch = None
+    if not stop.asked:
         try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if record.get("step", 0) <= start:
-            kept.append(line)
-    write_whole(path, "".join(line + "\n" for line in kept))
-
-
-def _cpu_seconds() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+            batch = next(batches)
+        except RuntimeError:
+            if not stop.asked:  # else the signal reached the processes that make batches, too
+                raise
+    return None if ranks.any(batch is None) else batch

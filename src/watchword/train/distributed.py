@@ -1,0 +1,186 @@
+"""Ranks: the processes that train together, what they agree on, and the rows that they gather with their gradients."""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
+
+Value = TypeVar("Value")
+
+PATIENCE = timedelta(days=7)
+"""How long ranks wait while the first one speaks texts, packs or validates. A rank that dies is noticed at once."""
+
+
+class RanksError(RuntimeError):
+    """Ranks no longer do the same, or one of them is gone."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Process `rank` of `size`; one alone, which is the usual case, has nobody to ask and asks nobody.
+
+    Every method but `first` must be called by all ranks alike. `patient` is the group they wait in."""
+
+    rank: int = 0
+    size: int = 1
+    patient: Any = None
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the rank that writes, validates and speaks for all."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Waits until all ranks are here."""
+        if self.size > 1:
+            dist.barrier(group=self.patient)
+
+    def any(self, wish: bool) -> bool:
+        """Whether any rank has this wish."""
+        return self.sum([float(wish)])[0] > 0
+
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """Adds each value up over all ranks."""
+        if self.size == 1:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(total)
+        return total.tolist()
+
+    def share(self, value: Value) -> Value:
+        """Gives every rank what the first one has."""
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0, device=torch.device("cpu"), group=self.patient)
+        return box[0]
+
+    def alike(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether tensors are the same on all ranks, by sums that differ as soon as a bit does (or all but surely)."""
+        if self.size == 1:
+            return True
+        with torch.no_grad():
+            sums = torch.stack([part for t in tensors for part in _sums(t)]).cpu()
+        first = sums.clone()
+        dist.broadcast(first, src=0)
+        return not self.any(not torch.equal(sums, first))
+
+    def parallel(self, module: nn.Module) -> nn.Module:
+        """Wraps a module so that its gradients are the ranks' mean; the first rank's weights are taken for all."""
+        if self.size == 1:
+            return module
+        # Which losses have rows differs from step to step; a parameter that no rank used must keep no gradient.
+        return DistributedDataParallel(module, find_unused_parameters=True, broadcast_buffers=False)
+
+
+ALONE = Ranks()
+
+
+@contextmanager
+def joined_ranks(device: torch.device) -> Iterator[Ranks]:
+    """Joins the ranks that torchrun has started, over NCCL where they compute on GPUs and gloo elsewhere.
+
+    Yields ALONE where torchrun has started one process, or none."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    with warnings.catch_warnings():
+        # PyTorch tells at the first step that all parameters were used; at another they may not be.
+        warnings.filterwarnings("ignore", message="find_unused_parameters=True")
+        yield Ranks(dist.get_rank(), dist.get_world_size(), dist.new_group(backend="gloo", timeout=PATIENCE))
+    # After a fault others may be gone, and this would wait for them.
+    dist.destroy_process_group()
+
+
+def is_loss_of_a_rank(error: BaseException) -> bool:
+    """Whether an error means that another rank is gone."""
+    return isinstance(error, dist.DistError) or "gloo/transport" in str(error)
+
+
+def gather_rows(tensors: Sequence[Tensor], ranks: Ranks) -> list[Tensor]:
+    """Puts the rows (first dimension) of all ranks one after another, in the order of ranks, for each tensor.
+
+    Ranks may differ in every dimension; all but the first are padded with 0 to the widest. Every rank gets all rows.
+    Going back, each row's gradient is the sum of what the ranks make of it: where all compute the same loss from the
+    same rows, `size` times that of one process, which the mean over ranks in DistributedDataParallel takes out again
+    for what lies before the gather, while what lies after it (the parameters of losses) has the same gradient on every
+    rank, whose mean it is."""
+    if ranks.size == 1:
+        return list(tensors)
+    shapes = _gather_shapes(tensors, ranks)
+    gathered: list[Tensor] = list(tensors)
+    # One exchange for all tensors of a type: small ones cost a journey, not bytes.
+    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
+        members = [number for number, tensor in enumerate(tensors) if tensor.dtype == dtype]
+        flat = torch.cat([tensors[number].reshape(-1) for number in members])
+        sizes = [[shapes[rank][number].numel() for number in members] for rank in range(ranks.size)]
+        flat = functional.pad(flat, (0, max(map(sum, sizes)) - len(flat)))
+        pieces = [
+            whole[: sum(own)].split(own) for whole, own in zip(exchange(flat, ranks).unbind(), sizes, strict=True)
+        ]
+        for place, number in enumerate(members):
+            widest = [
+                max(sizes) for sizes in zip(*(shapes[rank][number][1:] for rank in range(ranks.size)), strict=True)
+            ]
+            rows = [_widened(pieces[rank][place].view(shapes[rank][number]), widest) for rank in range(ranks.size)]
+            gathered[number] = torch.cat(rows)
+    return gathered
+
+
+def exchange(flat: Tensor, ranks: Ranks) -> Tensor:
+    """Stacks equally long vectors [n] of all ranks to [ranks, n]; the gradient is the ranks' sum."""
+    return _Exchange.apply(flat, ranks) if flat.is_floating_point() else _all_gather(flat, ranks)  # type: ignore
+
+
+class _Exchange(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor, ranks: Ranks) -> Tensor:
+        ctx.ranks = ranks
+        return _all_gather(flat, ranks)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        # In float32 at least: the sum of half-precision gradients would be rounded once more.
+        (gradient,) = gradients
+        total = gradient.to(torch.promote_types(gradient.dtype, torch.float32)).contiguous()
+        dist.all_reduce(total)
+        return total[ctx.ranks.rank].to(gradient.dtype), None
+
+
+def _all_gather(flat: Tensor, ranks: Ranks) -> Tensor:
+    sent = (flat.byte() if flat.dtype == torch.bool else flat).contiguous()
+    found = sent.new_empty(ranks.size, len(sent))
+    dist.all_gather(list(found.unbind()), sent)
+    return found.to(flat.dtype)
+
+
+def _gather_shapes(tensors: Sequence[Tensor], ranks: Ranks) -> list[list[torch.Size]]:
+    """The shape of each tensor on each rank, [rank][tensor]."""
+    own = torch.tensor([size for tensor in tensors for size in tensor.shape])
+    found = []
+    for sizes in _all_gather(own, ranks).tolist():
+        left = iter(sizes)
+        found.append([torch.Size(next(left) for _ in tensor.shape) for tensor in tensors])
+    return found
+
+
+def _widened(rows: Tensor, widest: Sequence[int]) -> Tensor:
+    missing = [most - size for size, most in zip(rows.shape[1:], widest, strict=True)]
+    # functional.pad counts dimensions from the last.
+    return functional.pad(rows, [side for count in reversed(missing) for side in (0, count)]) if any(missing) else rows
+
+
+def _sums(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    flat = tensor.detach().reshape(-1).double()
+    weights = torch.linspace(1.0, 2.0, len(flat), dtype=torch.float64, device=flat.device)
+    return flat.sum(), flat @ weights
