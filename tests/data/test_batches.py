@@ -130,6 +130,17 @@ def test_speed_moves_spans_and_phones_along(tone_store: Store, tones_hz: dict[st
         assert (inside == vowel).all()
 
 
+def test_three_speeds_or_more_are_chosen_from(tone_store: Store, tones_hz: dict[str, int]) -> None:
+    heard = set()
+    for step in range(4):
+        batch = make(tone_store, step, speed=(0.8, 1.0, 1.25), **IN_CONTEXT)
+        audio = rows(batch)
+        for row, first, _, label in spans(batch):
+            true = tones_hz[tone_store.texts[label].split()[0]]
+            heard.add(round(pitch(audio[row][first + 400 : first + 3000]) / true / 0.05) * 5)
+    assert heard == {80, 100, 125}
+
+
 def test_what_is_past_a_rows_end_is_padding(tone_store: Store) -> None:
     batch = make(tone_store, augmenter=Augmenter(AugmentConfig(noise=1.0)), **IN_CONTEXT)
     assert len(set(batch.audio_lengths.tolist())) > 1

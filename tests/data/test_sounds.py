@@ -10,7 +10,7 @@ import soundfile
 
 from watchword.audio import SAMPLE_RATE
 from watchword.data import sounds as module
-from watchword.data.sounds import SoundsError, load_sounds, write_pack
+from watchword.data.sounds import SoundsError, load_sounds, packed_size, write_pack
 
 
 def white(seed: int, seconds: float = 0.5) -> np.ndarray:
@@ -60,6 +60,14 @@ def test_rooms_are_packed_at_their_peak(tmp_path: Path) -> None:
     write_pack(tmp_path, "rooms", "r", [1e-4 * white(1)], "Apache-2.0")
     assert np.abs(np.asarray(load_sounds(tmp_path).rooms[0])).max() == 32767
     assert json.loads((tmp_path / "rooms" / "r.json").read_text())["licence"] == "Apache-2.0"
+
+
+def test_the_size_of_a_pack_is_told_where_it_is_whole(tmp_path: Path) -> None:
+    assert packed_size(tmp_path, "noise", "n") is None
+    written = write_pack(tmp_path, "noise", "n", [white(1), white(2)], "CC0")
+    assert packed_size(tmp_path, "noise", "n") == written
+    (tmp_path / "noise" / "n.npy").write_bytes(b"")
+    assert packed_size(tmp_path, "noise", "n") is None
 
 
 def test_a_pack_appears_whole_or_not_at_all(tmp_path: Path) -> None:

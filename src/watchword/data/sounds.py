@@ -4,7 +4,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, BinaryIO, NamedTuple, overload
 
 import numpy as np
 import soundfile
@@ -94,38 +94,41 @@ def write_pack(folder: Path, kind: str, name: str, sounds: Iterable[np.ndarray],
     Rooms are scaled to a peak of 1. The pack appears whole or not at all. Raises SoundsError where there are none."""
     place = folder / kind / f"{name}.npy"
     place.parent.mkdir(parents=True, exist_ok=True)
-    raw, ends, total = place.with_suffix(".raw"), [], 0
+    aside, ends, total = place.with_suffix(".tmp"), [], 0
     try:
-        with raw.open("wb") as file:
+        with aside.open("wb") as file:
+            _write_header(file, 0)
             for sound in sounds:
                 if kind == "rooms":
                     sound = sound / max(float(np.abs(sound).max()), 1e-9)
-                (np.clip(sound, -1, 1) * 32767).round().astype("<i2").tofile(file)
+                file.write((np.clip(sound, -1, 1) * 32767).round().astype("<i2").tobytes())
                 total += len(sound)
                 ends.append(total)
+            file.seek(0)
+            _write_header(file, total)
         if not ends:
             raise SoundsError(f"{place}: not written, since there are no recordings to pack")
-        _with_header(raw, place, total)
+        place.with_suffix(".json").unlink(missing_ok=True)
+        aside.replace(place)
     finally:
-        raw.unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
     index = {"kind": kind, "licence": licence, "sample_rate": SAMPLE_RATE, "ends": ends}
     place.with_suffix(".json").write_text(json.dumps(index) + "\n", encoding="utf-8")
     return len(ends), total / SAMPLE_RATE / 3600
 
 
-def _with_header(raw: Path, place: Path, total: int) -> None:
-    """Turns raw int16 samples into a .npy file, piece by piece."""
-    aside = place.with_suffix(".tmp")
+def packed_size(folder: Path, kind: str, name: str) -> tuple[int, float] | None:
+    """How many recordings, and hours, a pack holds; none where it is not there whole."""
     try:
-        with aside.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, {"descr": "<i2", "fortran_order": False, "shape": (total,)})
-            with raw.open("rb") as samples:
-                while piece := samples.read(1 << 24):
-                    file.write(piece)
-        place.with_suffix(".json").unlink(missing_ok=True)
-        aside.replace(place)
-    finally:
-        aside.unlink(missing_ok=True)
+        ends = _index(folder / kind / f"{name}.npy")["ends"]
+    except SoundsError:
+        return None
+    return len(ends), ends[-1] / SAMPLE_RATE / 3600
+
+
+def _write_header(file: BinaryIO, total: int) -> None:
+    # NumPy leaves room for the number to grow: the header of any total is of one length.
+    np.lib.format.write_array_header_1_0(file, {"descr": "<i2", "fortran_order": False, "shape": (total,)})
 
 
 def _index(pack: Path) -> dict[str, Any]:

@@ -51,7 +51,7 @@ WSJ = Corpus(
     "the Wall Street Journal corpus (CSR-I LDC93S6A, CSR-II LDC94S13A)",
     "LDC User Agreement",
     "https://catalog.ldc.upenn.edu/LDC93S6A and https://catalog.ldc.upenn.edu/LDC94S13A",
-    "wsj0/ or wsj1/, on discs or together, with *.wv1 below si_tr_s, si_dt_20 … and *.dot or *.lsn below transcrp[t]",
+    "wsj0/ or wsj1/, on discs or not, with *.wv1 below si_tr_s, si_dt_20 … and *.dot or *.lsn below transcrp or trans",
 )
 LIBRIPHRASE = Corpus(
     "libriphrase",

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from watchword.data.sounds import write_pack
 from watchword.prepare.known_corpora import MUSAN
-from watchword.prepare.recipes import Counter, Progress, audio_paths, read_sounds, run_recipe
+from watchword.prepare.recipes import Progress, audio_paths, pack_all, run_recipe
 
 PARTS = ("noise", "music", "speech")
 
@@ -12,7 +11,7 @@ PARTS = ("noise", "music", "speech")
 def pack_musan(folder: Path, out: Path, *, progress: Progress | None = None) -> dict[str, tuple[int, float]]:
     """Packs MUSAN as `out/noise`, `out/music` and `out/speech`; returns how many recordings, and hours, of each.
 
-    Raises SegmentError for another corpus, an incomplete one, or a damaged file."""
+    A part that is packed already is kept. Raises SegmentError for another corpus, or an incomplete or damaged one."""
     folder = MUSAN.folder(folder)
     folder = folder / "musan" if (folder / "musan").is_dir() else folder
     for part in PARTS:
@@ -22,5 +21,4 @@ def pack_musan(folder: Path, out: Path, *, progress: Progress | None = None) -> 
         raise MUSAN.unlike(folder, "has no music/**/ANNOTATIONS")
     manifests = run_recipe(MUSAN, lambda recipes: recipes.prepare_musan(folder))
     paths = {part: audio_paths(manifests[part]["recordings"]) for part in PARTS}
-    count = Counter(progress, sum(map(len, paths.values())))
-    return {part: write_pack(out, part, MUSAN.name, count(read_sounds(paths[part])), MUSAN.licence) for part in PARTS}
+    return pack_all(MUSAN, paths, out, progress=progress)

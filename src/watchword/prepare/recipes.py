@@ -1,6 +1,6 @@
-"""Lhotse's recipes of corpora of sounds, and what they find as audio to pack."""
+"""Lhotse's recipes of corpora of sounds, and packs of the recordings that they find."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from watchword.audio import AudioError, read
 from watchword.data.segment import SegmentError
+from watchword.data.sounds import packed_size, write_pack
 from watchword.prepare.known_corpora import Corpus
 
 Progress = Callable[[int, int | None], None]
@@ -42,16 +43,33 @@ def read_sounds(paths: Iterable[Path]) -> Iterator[np.ndarray]:
             raise SegmentError(str(error)) from None
 
 
-class Counter:
-    """Passes sounds on and tells how many there were, over several calls."""
+def pack_all(
+    corpus: Corpus,
+    paths: Mapping[str, Sequence[Path]],
+    out: Path,
+    *,
+    change: Callable[[np.ndarray], np.ndarray] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, tuple[int, float]]:
+    """Packs each kind's files below `out`, each recording changed by `change`; returns how many, and hours, by kind.
 
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
+    A pack of as many recordings that is there already is kept, so that an interrupted call goes on with the next."""
+    done, total = 0, sum(map(len, paths.values()))
+    packed: dict[str, tuple[int, float]] = {}
 
-    def __call__(self, sounds: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yields the sounds as they come."""
+    def counted(sounds: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        nonlocal done
         for sound in sounds:
-            yield sound
-            self._done += 1
-            if self._progress:
-                self._progress(self._done, self._total)
+            yield change(sound) if change else sound
+            done += 1
+            if progress:
+                progress(done, total)
+
+    for kind, files in paths.items():
+        there = packed_size(out, kind, corpus.name)
+        if there and there[0] == len(files):
+            packed[kind] = there
+            done += len(files)
+        else:
+            packed[kind] = write_pack(out, kind, corpus.name, counted(read_sounds(files)), corpus.licence)
+    return packed

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from watchword.data.segment import SegmentError
-from watchword.data.sounds import write_pack
 from watchword.prepare.known_corpora import RIRS_NOISES
-from watchword.prepare.recipes import Counter, Progress, audio_paths, read_sounds, run_recipe
+from watchword.prepare.recipes import Progress, audio_paths, pack_all, run_recipe
 
 SIZES = ("small", "medium", "large")
 # What is left of a response after this is below -60 dB of it.
@@ -31,9 +30,7 @@ def pack_rirs_noises(
             raise RIRS_NOISES.unlike(folder, f"has no simulated_rirs/{size}room/**/*.wav")
     manifests = run_recipe(RIRS_NOISES, lambda recipes: recipes.prepare_rir_noise(folder, parts=["sim_rir"]))
     chosen = [one for one in manifests["sim_rir"]["recordings"] if one.id.partition("-")[0] in sizes]
-    count = Counter(progress, len(chosen))
-    rooms = (died_away(response) for response in read_sounds(audio_paths(chosen)))
-    return {"rooms": write_pack(out, "rooms", RIRS_NOISES.name, count(rooms), RIRS_NOISES.licence)}
+    return pack_all(RIRS_NOISES, {"rooms": audio_paths(chosen)}, out, change=died_away, progress=progress)
 
 
 def died_away(response: np.ndarray) -> np.ndarray:
