@@ -139,6 +139,9 @@ def test_two_rows_are_run_stopped_and_finished_and_nothing_is_done_twice(recipes
 
     before = results.read_bytes()
     assert table(recipes, *options) == 0
+    assert table(recipes, *options, "--seeds", 2, "--no-train") == 0
+    assert f"rp, seed 2: not trained to its end in {runs / 'rp-seed2'}" in capsys.readouterr().err
+    assert not (runs / "rp-seed2").exists()
     assert results.read_bytes() == before
 
     recipe = recipes / "paper" / "rp_clat.toml"

@@ -10,6 +10,7 @@ import typer
 def table(
     number: Annotated[str, typer.Argument(help="1, 2, 3 or 4; none with --ablations.", show_default=False)] = "",
     run: Annotated[bool, typer.Option("--run", help="Train what is missing and measure it; else only print.")] = False,
+    train: Annotated[bool, typer.Option(help="With --run: train; else only measure what is trained.")] = True,
     ablations: Annotated[bool, typer.Option("--ablations", help="The ablations beside the rows they change.")] = False,
     scale: Annotated[str, typer.Option(help="What rows are trained on, and how long; see recipes/paper.")] = "small",
     seeds: Annotated[int, typer.Option(min=1, help="With --run: seeds 1 to this.")] = 3,
@@ -43,7 +44,7 @@ def table(
         from watchword.cli.table_running import run_table
 
         wanted = [name for part in rows or () for name in part.split(",") if name]
-        run_table(tables, chosen, scale, range(1, seeds + 1), wanted, data or [])
+        run_table(tables, chosen, scale, range(1, seeds + 1), wanted, data or [], train)
     found = find(tables, read_results(tables.results), scale, [row.recipe for row in chosen.rows])
     if as_json:
         typer.echo(json.dumps(in_json(tables, chosen, scale, found), ensure_ascii=False, indent=1))

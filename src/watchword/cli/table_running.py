@@ -12,9 +12,17 @@ AGAIN = "run the same command again to go on; what is finished is kept"
 
 
 def run_table(
-    tables: Tables, table: PaperTable, scale: str, seeds: Iterable[int], rows: Sequence[str], data: Sequence[Path]
+    tables: Tables,
+    table: PaperTable,
+    scale: str,
+    seeds: Iterable[int],
+    rows: Sequence[str],
+    data: Sequence[Path],
+    untrained: bool,
 ) -> None:
-    """Runs the rows of a table (all of them if none are named). Raises TableError for a row that it does not have."""
+    """Runs the rows of a table (all of them if none are named), or measures those that are trained.
+
+    Raises TableError for a row that the table does not have."""
     recipes = [row.recipe for row in table.rows]
     for name in rows:
         if name not in recipes:
@@ -30,7 +38,8 @@ def run_table(
 
         places = list(data) or default_places()
         prepared = prepare_measures(tables, table.columns, scale, places, trials_cache())
-        finished = run_rows(tables, rows or recipes, scale, seeds, prepared, training_report, tell)
+        wanted = rows or recipes
+        finished = run_rows(tables, wanted, scale, seeds, prepared, training_report, tell, untrained=untrained)
     except KeyboardInterrupt:
         finished = False
     finally:

@@ -68,8 +68,12 @@ def run_rows(
     prepared: Mapping[str, Prepared],
     reporting: Reporting,
     tell: Tell,
+    *,
+    untrained: bool = True,
 ) -> bool:
     """Trains and measures what is missing, a run at a time, all rows with one seed before the next.
+
+    Unless `untrained` rows are wanted, none is trained, and those that are get measured.
 
     Returns False where it was interrupted; what is finished is recorded, and calling again goes on. Several processes
     may share the work: a run that another holds is left to it."""
@@ -84,6 +88,9 @@ def run_rows(
                     tell(f"{recipe}, seed {seed}: left to the process that is at it")
                     continue
                 try:
+                    if not untrained and not is_trained(tables, recipe, scale, seed):
+                        tell(f"{recipe}, seed {seed}: not trained to its end in {run}")
+                        continue
                     if not train_row(tables, recipe, scale, seed, reporting, tell):
                         return False
                 except FloatingPointError as error:
@@ -101,16 +108,20 @@ def train_row(tables: Tables, recipe: str, scale: str, seed: int, reporting: Rep
 
     A run of a recipe that has changed since is set aside, not overwritten."""
     whole, run = row_recipe(tables, recipe, scale, seed), run_folder(scale, recipe, seed)
-    newest = newest_checkpoint(run)
-    if newest:
-        mark = run / "recipe.json"
-        if not (mark.exists() and same_experiment(mark.read_text(encoding="utf-8"), whole.model_dump_json())):
-            tell(f"{run}: its recipe has changed since, so it is set aside as {_set_aside(run).name}")
-        elif int(newest.stem) >= whole.train.steps:
-            return True
+    if is_trained(tables, recipe, scale, seed):
+        return True
+    if newest_checkpoint(run) and not _is_run_of(run, whole):
+        tell(f"{run}: its recipe has changed since, so it is set aside as {_set_aside(run).name}")
     tell(f"{recipe}, seed {seed}: training in {run}")
     with reporting(whole, run) as report:
         return train(Experiment(whole), run, report=report)
+
+
+def is_trained(tables: Tables, recipe: str, scale: str, seed: int) -> bool:
+    """Whether the run of a row, as its recipe is now, has been trained to its end."""
+    whole, run = row_recipe(tables, recipe, scale, seed), run_folder(scale, recipe, seed)
+    newest = newest_checkpoint(run)
+    return newest is not None and _is_run_of(run, whole) and int(newest.stem) >= whole.train.steps
 
 
 def measure_row(tables: Tables, recipe: str, scale: str, seed: int, name: str, prepared: Prepared) -> Record:
@@ -166,6 +177,11 @@ def _missing(tables: Tables, recipe: str, scale: str, seed: int, prepared: Mappi
             for record, stale in found[recipe, name].records
         )
     ]
+
+
+def _is_run_of(run: Path, recipe: Recipe) -> bool:
+    mark = run / "recipe.json"
+    return mark.exists() and same_experiment(mark.read_text(encoding="utf-8"), recipe.model_dump_json())
 
 
 def _set_aside(run: Path) -> Path:
