@@ -34,7 +34,7 @@ def edit_distances(some: Sequence[NDArray[np.integer]], others: Sequence[NDArray
 
 def _padded(phrases: Sequence[NDArray[np.integer]]) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
     """Phrases as columns [longest, phrases], -1 behind each end, and their lengths."""
-    lengths = np.array([len(phrase) for phrase in phrases])
+    lengths = np.array([len(phrase) for phrase in phrases], np.int64)
     padded = np.full((int(lengths.max(initial=0)), len(phrases)), -1, np.int16)
     for column, phrase in enumerate(phrases):
         padded[: len(phrase), column] = phrase
