@@ -12,10 +12,10 @@ from watchword.data.segment import Segment, Timed, write_segments
 from watchword.data.store import Store
 from watchword.model.baselines import build_model
 from watchword.train.checkpoint import save_checkpoint
-from watchword.train.experiment import embed_clips
 from watchword.train.probe import Level, embed_words, probe, spoken_words
 from watchword.train.recipe import Recipe, load_recipe
 from watchword.train.runs import RunError, load_run
+from watchword.train.scoring import embed_clips
 
 
 def rows(seed: int, count: int = 400, dim: int = 16) -> np.ndarray:

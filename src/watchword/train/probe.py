@@ -11,17 +11,15 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE, num_frames
 from watchword.data.store import Store
 from watchword.evaluate.clips import read_clips
 from watchword.evaluate.validation import Validation
 from watchword.model.baselines.pair_model import PairModel
 from watchword.model.keyword_model import KeywordModel
-from watchword.text.phonemes import encode
-from watchword.text.pronounce import default_pronouncer
-from watchword.train.experiment import CLIP_AFTER_SECONDS, CLIP_BEFORE_SECONDS, held_out
+from watchword.train.experiment import held_out
 from watchword.train.recipe import Recipe, resolve
 from watchword.train.runs import RunError, load_run
+from watchword.train.scoring import as_crops, first_pronunciation, padded
 
 WORDS_AT_ONCE = 64
 DRAWS = 1000
@@ -120,11 +118,7 @@ def embed_words(
     levels: dict[str, list[Level]] = {"phoneme": [], "utterance": []}
     for first in range(0, len(words), WORDS_AT_ONCE):
         block = words[first : first + WORDS_AT_ONCE]
-        given = _inputs(block, model.config.acoustic.context == "local")
-        if isinstance(model, PairModel):
-            given |= {"others": given["phonemes"][:, None], "other_lengths": given["phoneme_lengths"][:, None]}
-            given |= {"other_labels": given["labels"][:, None]}
-        match = model(**given)
+        match = model(**_inputs(model, block))
         labels = np.array([word.label for word in block])
         of = match.phoneme_mask.nonzero()[:, 0].numpy()
         levels["phoneme"].append(Level(match.phoneme_audio.numpy(), match.phoneme_text.numpy(), labels[of]))
@@ -144,27 +138,15 @@ def embed_words(
     }
 
 
-def _inputs(words: Sequence[Word], local: bool) -> dict[str, torch.Tensor]:
-    """The model's arguments for words cut out of speech; a model of local context hears them set in silence."""
-    before, after = (round(s * SAMPLE_RATE) if local else 0 for s in (CLIP_BEFORE_SECONDS, CLIP_AFTER_SECONDS))
-    lengths = [before + max(len(word.audio), FRAME_SAMPLES) + after for word in words]
-    audio = torch.zeros(len(words), max(lengths))
-    spans = []
-    for row, word in enumerate(words):
-        audio[row, before : before + len(word.audio)] = torch.from_numpy(word.audio)
-        first = before // HOP_SAMPLES
-        spans.append((row, first, first + num_frames(max(len(word.audio), FRAME_SAMPLES))))
-    phonemes = torch.zeros(len(words), max(len(word.phonemes) for word in words), dtype=torch.int64)
-    for row, word in enumerate(words):
-        phonemes[row, : len(word.phonemes)] = torch.tensor(word.phonemes)
-    return {
-        "audio": audio,
-        "audio_lengths": torch.tensor(lengths),
-        "spans": torch.tensor(spans),
-        "labels": torch.tensor([word.label for word in words]),
-        "phonemes": phonemes,
-        "phoneme_lengths": torch.tensor([len(word.phonemes) for word in words]),
-    }
+def _inputs(model: KeywordModel | PairModel, words: Sequence[Word]) -> dict[str, torch.Tensor]:
+    audio, audio_lengths, spans = as_crops(model.config, [word.audio for word in words])
+    phonemes, lengths = padded([word.phonemes for word in words])
+    labels = torch.tensor([word.label for word in words])
+    given = {"audio": audio, "audio_lengths": audio_lengths, "spans": spans, "labels": labels, "phonemes": phonemes}
+    given["phoneme_lengths"] = lengths
+    if isinstance(model, PairModel):  # which also asks for other texts: its own will do
+        given |= {"other_labels": labels[:, None], "others": phonemes[:, None], "other_lengths": lengths[:, None]}
+    return given
 
 
 def _store_words(store: Store, count: int, seed: int) -> list[Word]:
@@ -189,7 +171,7 @@ def _own(validation: Validation) -> list[Word]:
         if trial.is_match and trial.num_words == 1
     }
     label = {text: number for number, text in enumerate(sorted(set(own.values())))}
-    said = {text: encode(default_pronouncer().variants(text)[0]) for text in label}
+    said = {text: first_pronunciation(text) for text in label}
     clips = sorted(own)
     cut = read_clips([validation.pairs.clips[clip] for clip in clips])
     return [Word(audio, said[own[clip]], label[own[clip]]) for clip, audio in zip(clips, cut, strict=True)]

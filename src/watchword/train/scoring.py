@@ -46,7 +46,7 @@ def model_scorer(model: KeywordModel | PairModel) -> Scorer:
 
 def embed_clips(model: KeywordModel, clips: list[Audio]) -> NDArray[np.float32]:
     """Embeds each clip whole, [clips, dim]; a model of local context hears it set in silence."""
-    audio, lengths, spans = _crops(model.config, clips)
+    audio, lengths, spans = as_crops(model.config, clips)
     with torch.inference_mode():
         frames, counts = model.eval().frames(audio, lengths)
         assert int((spans[:, 2] - counts).max()) <= 0
@@ -55,13 +55,13 @@ def embed_clips(model: KeywordModel, clips: list[Audio]) -> NDArray[np.float32]:
 
 def embed_texts(model: KeywordModel, texts: list[str]) -> NDArray[np.float32]:
     """Embeds texts by their first pronunciation: [texts, dim]."""
-    return embed_phonemes(model, [_said(text) for text in texts])
+    return embed_phonemes(model, [first_pronunciation(text) for text in texts])
 
 
 def embed_phonemes(model: KeywordModel, said: list[list[int]]) -> NDArray[np.float32]:
     """Embeds phoneme ids: [texts, dim]."""
     with torch.inference_mode():
-        return model.eval().textual(*_padded(said))[1].numpy()
+        return model.eval().textual(*padded(said))[1].numpy()
 
 
 class _PairScorer:
@@ -82,7 +82,7 @@ class _PairScorer:
         with torch.inference_mode():
             for first in range(0, len(clips), CLIPS_AT_ONCE):
                 here = slice(first, first + CLIPS_AT_ONCE)
-                frames, frame_lengths = self.model.eval().spoken(*_crops(self.model.config, clips[here]))
+                frames, frame_lengths = self.model.eval().spoken(*as_crops(self.model.config, clips[here]))
                 n = len(frames)
                 size = max(1, PAIRS_AT_ONCE // n)
                 for at in range(0, len(texts), size):
@@ -98,7 +98,7 @@ class _PairScorer:
         return scores
 
     def _tokens(self, said: list[list[int]]) -> list[NDArray[np.float32]]:
-        phonemes, lengths = _padded(said)
+        phonemes, lengths = padded(said)
         with torch.inference_mode():
             tokens = self.model.eval().textual.tokens(phonemes, lengths).numpy()
         return [row[:length].copy() for row, length in zip(tokens, lengths.tolist(), strict=True)]
@@ -117,22 +117,24 @@ class _Remembered:
             self._known, new = {}, list(dict.fromkeys(texts))
         for at in range(0, len(new), TEXTS_AT_ONCE):
             block = new[at : at + TEXTS_AT_ONCE]
-            self._known.update(zip(block, self._encode([_said(text) for text in block]), strict=True))
+            self._known.update(zip(block, self._encode([first_pronunciation(text) for text in block]), strict=True))
         return [self._known[text] for text in texts]
 
 
-def _said(text: str) -> list[int]:
+def first_pronunciation(text: str) -> list[int]:
+    """Phoneme ids of a text's first pronunciation."""
     return encode(default_pronouncer().variants(text)[0])
 
 
-def _padded(said: list[list[int]]) -> tuple[Tensor, Tensor]:
+def padded(said: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """Phoneme ids as a model is given them: [texts, tokens], 0 behind the end, and lengths [texts]."""
     phonemes = torch.zeros(len(said), max(map(len, said)), dtype=torch.int64)
     for row, ids in enumerate(said):
         phonemes[row, : len(ids)] = torch.tensor(ids)
     return phonemes, torch.tensor([len(ids) for ids in said])
 
 
-def _crops(config: ModelConfig, clips: list[Audio]) -> tuple[Tensor, Tensor, Tensor]:
+def as_crops(config: ModelConfig, clips: list[Audio]) -> tuple[Tensor, Tensor, Tensor]:
     """Clips as a model is given them: audio [clips, samples], lengths [clips], and the span that each clip is in it."""
     local = config.acoustic.context == "local"
     before, after = (round(s * SAMPLE_RATE) if local else 0 for s in (CLIP_BEFORE_SECONDS, CLIP_AFTER_SECONDS))
