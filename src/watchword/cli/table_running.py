@@ -30,6 +30,7 @@ def run_table(
     old = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         from watchword.cli.evaluate import default_places, trials_cache
+        from watchword.cli.progress import progress_bar
         from watchword.cli.training import training_report
         from watchword.train.table_runs import prepare_measures, run_rows
 
@@ -37,9 +38,12 @@ def run_table(
             typer.echo(sentence, err=True)
 
         places = list(data) or default_places()
+        tell("building the trials")
         prepared = prepare_measures(tables, table.columns, scale, places, trials_cache())
         wanted = rows or recipes
-        finished = run_rows(tables, wanted, scale, seeds, prepared, training_report, tell, untrained=untrained)
+        finished = run_rows(
+            tables, wanted, scale, seeds, prepared, training_report, tell, progress_bar, untrained=untrained
+        )
     except KeyboardInterrupt:
         finished = False
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 from watchword import __version__
 from watchword.data.store import Store
 from watchword.evaluate.benchmarks import BenchmarkError, Prepared, Settings, find_sources, prepare_benchmark
+from watchword.evaluate.clips import Progress
 from watchword.evaluate.distortion import Distorted
 from watchword.evaluate.table_results import Record, append_result, find, read_results, values_hash
 from watchword.evaluate.tables import Column, Tables
@@ -24,6 +25,8 @@ Report = Callable[[dict[str, Any]], None]
 Reporting = Callable[[Recipe, Path], AbstractContextManager[Report]]
 """Opens the display of a run's training; it yields what the training's records are given to."""
 Tell = Callable[[str], None]
+Bar = Callable[[str], AbstractContextManager[Progress]]
+"""Opens a progress bar by its title; it yields a function of (done, all)."""
 
 
 def run_folder(scale: str, recipe: str, seed: int) -> Path:
@@ -68,6 +71,7 @@ def run_rows(
     prepared: Mapping[str, Prepared],
     reporting: Reporting,
     tell: Tell,
+    bar: Bar,
     *,
     untrained: bool = True,
 ) -> bool:
@@ -97,8 +101,8 @@ def run_rows(
                     tell(f"{recipe}, seed {seed}: {error}; this row has no result")
                     continue
                 for name in _missing(tables, recipe, scale, seed, prepared):
-                    tell(f"{recipe}, seed {seed}: measuring {name}")
-                    record = measure_row(tables, recipe, scale, seed, name, prepared[name])
+                    with bar(f"{recipe}, seed {seed}: measuring {name}") as progress:
+                        record = measure_row(tables, recipe, scale, seed, name, prepared[name], progress)
                     append_result(tables.results, record, tables.values(recipe, scale))
     return True
 
@@ -124,7 +128,15 @@ def is_trained(tables: Tables, recipe: str, scale: str, seed: int) -> bool:
     return newest is not None and _is_run_of(run, whole) and int(newest.stem) >= whole.train.steps
 
 
-def measure_row(tables: Tables, recipe: str, scale: str, seed: int, name: str, prepared: Prepared) -> Record:
+def measure_row(
+    tables: Tables,
+    recipe: str,
+    scale: str,
+    seed: int,
+    name: str,
+    prepared: Prepared,
+    progress: Progress | None = None,
+) -> Record:
     """Scores a trained row by one of the tables' benchmarks."""
     run = run_folder(scale, recipe, seed)
     whole, _, state = load_run(run)
@@ -133,7 +145,7 @@ def measure_row(tables: Tables, recipe: str, scale: str, seed: int, name: str, p
         if not whole.data.noise:
             raise RecipeError(f"{name}: clips are heard in noise, and data.noise of scale {scale!r} names none")
         scorer = Distorted(scorer, resolve(whole.data.noise), prepared.settings.seed)
-    result = prepared.measure(scorer)
+    result = prepared.measure(scorer, progress)
     return Record(
         scale=scale,
         recipe=recipe,
