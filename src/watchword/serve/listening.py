@@ -1,6 +1,7 @@
 """One recording listened to: its detections, and what of it can be drawn: level, log-mel and each keyword's scores."""
 
 import base64
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,15 +12,14 @@ import soxr
 from numpy.typing import NDArray
 
 from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE, num_frames, to_float
-from watchword.runtime import Keyword, Spotter
+from watchword.runtime import Detection, Keyword, Spotter
 from watchword.serve.messages import MessageError, Wanted
-from watchword.serve.standin import StandIn
 from watchword.serve.waves import wave
 
 # Log-mel (natural logarithm of energy) from black to white in a picture: near-silence to loud speech.
 _DARKEST, _BRIGHTEST = -11.0, 6.0
 _QUIETEST_DB = -90.0
-_KEPT_SECONDS = 60
+KEPT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Drawing:
     """How finely to draw: seconds a column of the log-mel picture, and between two points of a score line."""
 
     column_seconds: float = 0.02
-    point_seconds: float = 0.05
+    point_seconds: float = 0.25
 
     @property
     def column_frames(self) -> int:
@@ -69,67 +69,101 @@ def pcm_samples(data: bytes) -> NDArray[np.float32]:
 
 
 class Listening:
-    """Audio at `sample_rate` fed piece by piece, searched for `wanted` keywords; many threads may call, one at a time
-    is served."""
+    """Audio at `sample_rate` fed piece by piece, searched for `wanted` keywords. Threads may share it: one at a time is
+    served."""
 
     def __init__(
         self, spotter: Spotter, wanted: Sequence[Wanted], sample_rate: int, drawing: Drawing | None = None
     ) -> None:
-        self.drawing = drawing or Drawing()
+        self.drawing = drawing or Drawing(point_seconds=spotter.settings.step_seconds)
         self.ended = False
-        self._spotter, self._lock = spotter, threading.Lock()
-        self._stream = StandIn(spotter, sample_rate)
+        self._usual, self._rate, self._lock = spotter.bundle.threshold, sample_rate, threading.Lock()
+        self._stream = spotter.stream(sample_rate, step_seconds=self.drawing.point_seconds, keep_seconds=KEPT_SECONDS)
+        self._delay_seconds = spotter.bundle.lookahead_frames * HOP_SAMPLES / SAMPLE_RATE
         self._picture = _Picture(spotter, sample_rate, self.drawing)
-        self._texts: dict[str, str] = {}
-        self._number = 0
-        self._recent = _Recent(sample_rate)
+        self._wanted: dict[str, Wanted] = {}
+        self._samples = self._number = self._steps = 0
+        self._times: list[float] = []
+        self._scores: dict[str, list[float | None]] = {}
         self.set_keywords(wanted)
 
     def set_keywords(self, wanted: Sequence[Wanted]) -> None:
-        """Listens for these from now on. Raises TextError or PhonemeError for what cannot be spoken."""
-        usual = self._spotter.bundle.threshold
+        """Listens for these from now on; those that stay as they were are not disturbed.
+
+        Raises TextError or PhonemeError for what cannot be spoken."""
         with self._lock:
-            self._stream.set([Keyword(w.text, usual if w.threshold is None else w.threshold, w.id) for w in wanted])
-            self._texts = {keyword.id: keyword.text for keyword in wanted}
+            coming = {keyword.id: keyword for keyword in wanted}
+            for name in [name for name, old in self._wanted.items() if coming.get(name) != old]:
+                self._stream.remove(name)
+                del self._wanted[name]
+            fresh = [keyword for name, keyword in coming.items() if name not in self._wanted]
+            self._stream.add(*(Keyword(keyword.text, keyword.threshold, keyword.id) for keyword in fresh))
+            self._wanted |= {keyword.id: keyword for keyword in fresh}
 
     def feed(self, samples: NDArray[np.float32]) -> Heard:
         """Takes the next samples."""
         with self._lock:
-            self._recent.add(samples)
-            return self._heard(samples, last=False)
+            hits: list[Detection] = []
+            step = self.drawing.point_seconds * self._rate
+            for piece in np.split(samples, _places(self._samples, len(samples), step)):
+                hits += self._stream.feed(piece)
+                self._samples += len(piece)
+                if self._samples // step > self._steps:
+                    self._steps = int(self._samples // step)
+                    self._mark()
+            return self._heard(samples, hits, last=False)
 
     def flush(self) -> Heard:
         """Ends the recording and returns what was still undecided."""
         with self._lock:
             self.ended = True
-            return self._heard(np.empty(0, np.float32), last=True)
+            hits = self._stream.flush()
+            self._mark()
+            return self._heard(np.empty(0, np.float32), hits, last=True)
 
     def clip(self, start: float, end: float) -> bytes:
         """The audio between two times, as a WAV file at 16 kHz. Raises MessageError for what is no longer kept."""
         with self._lock:
-            return wave(self._recent.between(start, end))
+            if start < self._stream.seconds - KEPT_SECONDS:
+                raise MessageError(f"clip: only the last {KEPT_SECONDS} s are kept; ask as soon as something is found")
+            return wave(self._stream.clip(Detection("", 0.0, start, end, 0.0), 0.0, 0.0))
 
-    def _heard(self, samples: NDArray[np.float32], last: bool) -> Heard:
-        hits, times, scores = self._stream.feed(samples, last)
+    def _mark(self) -> None:
+        """Notes a point of each score line: the best of the spans that ended in the latest step."""
+        self._times.append(round(max(0.0, self._samples / self._rate - self._delay_seconds), 3))
+        levels = self._stream.levels()
+        for name in levels.keys() - self._scores.keys():
+            self._scores[name] = [None] * (len(self._times) - 1)
+        for name, values in self._scores.items():
+            values.append(round(levels[name], 3) if levels.get(name, -1.0) > -1.0 else None)
+
+    def _heard(self, samples: NDArray[np.float32], hits: Sequence[Detection], last: bool) -> Heard:
         first, columns = self._picture.feed(samples, last)
-        detections = []
+        times, scores = self._times, self._scores
+        self._times, self._scores = [], {}
+        seconds = self._samples / self._rate
+        heard = Heard(seconds, _level_db(samples), first, columns, times, scores)
         for hit in hits:
             self._number += 1
-            detections.append(
+            heard.detections.append(
                 {
                     "number": self._number,
                     "id": hit.keyword,
-                    "text": self._texts[hit.keyword],
+                    "text": self._wanted[hit.keyword].text,
                     "score": round(hit.score, 5),
                     "start": round(hit.start_seconds, 3),
                     "end": round(hit.end_seconds, 3),
+                    "decided": round(hit.decided_seconds, 3),
                     "threshold": hit.threshold,
                 }
             )
-        shown = {k: [None if not np.isfinite(x) else round(float(x), 3) for x in v] for k, v in scores.items()}
-        return Heard(
-            self._recent.seconds, _level_db(samples), first, columns, [round(t, 3) for t in times], shown, detections
-        )
+        return heard
+
+
+def _places(before: int, size: int, step: float) -> list[int]:
+    """Where to cut `size` samples after `before` others, so that pieces end where steps do."""
+    steps = range(int(before // step) + 1, int((before + size) // step) + 1)
+    return [math.ceil(number * step) - before for number in steps]
 
 
 class _Picture:
@@ -158,31 +192,6 @@ class _Picture:
         self._kept = self._kept[used * HOP_SAMPLES :].copy()
         columns = log_mel.reshape(count, self._frames, -1).mean(axis=1)
         return first, (255 * np.clip((columns - _DARKEST) / (_BRIGHTEST - _DARKEST), 0, 1)).round().astype(np.uint8)
-
-
-class _Recent:
-    """The last minute of audio, and how long all of it was."""
-
-    def __init__(self, sample_rate: int) -> None:
-        self._rate, self._pieces, self._samples, self._first = sample_rate, [], 0, 0
-
-    @property
-    def seconds(self) -> float:
-        return self._samples / self._rate
-
-    def add(self, samples: NDArray[np.float32]) -> None:
-        self._pieces.append((samples * 32767).astype(np.int16))
-        self._samples += len(samples)
-        while self._samples - self._first - len(self._pieces[0]) > _KEPT_SECONDS * self._rate:
-            self._first += len(self._pieces.pop(0))
-
-    def between(self, start: float, end: float) -> NDArray[np.float32]:
-        first, last = (round(seconds * self._rate) for seconds in (start, end))
-        if first < self._first:
-            raise MessageError(f"clip: only the last {_KEPT_SECONDS} s are kept; ask as soon as something is found")
-        joined = np.concatenate(self._pieces) if self._pieces else np.empty(0, np.int16)
-        samples = to_float(joined[first - self._first : last - self._first])
-        return samples if self._rate == SAMPLE_RATE else soxr.resample(samples, self._rate, SAMPLE_RATE)
 
 
 def _level_db(samples: NDArray[np.float32]) -> float:

@@ -16,9 +16,10 @@ from watchword.serve.listening import Drawing, Heard, Listening
 from watchword.serve.messages import MessageError, Wanted
 from watchword.serve.waves import wave
 
-# So often a file's progress is told; and so many columns are enough to draw it, however long it is.
+# So often a file's progress is told; and so much is enough to draw it, however long it is.
 _PIECES, _SHORTEST_PIECE_SECONDS, _LONGEST_PIECE_SECONDS = 100, 2.0, 20.0
-_COLUMNS, _POINTS = 1000, 2000
+_COLUMNS, _FINEST_COLUMN_SECONDS = 1000, 0.02
+_POINTS, _FINEST_POINT_SECONDS = 240, 0.2
 
 
 class Upload:
@@ -54,7 +55,9 @@ class Upload:
             self.seconds = duration(self._path)
         except AudioError as error:
             raise self._named(error) from None
-        drawing = Drawing(max(0.02, self.seconds / _COLUMNS), max(0.05, self.seconds / _POINTS))
+        drawing = Drawing(
+            max(_FINEST_COLUMN_SECONDS, self.seconds / _COLUMNS), max(_FINEST_POINT_SECONDS, self.seconds / _POINTS)
+        )
         piece = min(max(self.seconds / _PIECES, _SHORTEST_PIECE_SECONDS), _LONGEST_PIECE_SECONDS)
         self._blocks = blocks(self._path, piece)
         self._listening = Listening(spotter, wanted, SAMPLE_RATE, drawing)

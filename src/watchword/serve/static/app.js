@@ -35,7 +35,11 @@ function complain(sentence) {
   find("source-error").hidden = !sentence;
 }
 
-const asSentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+/** A server's message for people, who see where it belongs: "text: no closing brace" as "No closing brace." */
+const asSentence = (text) => {
+  const said = text.replace(/^(text|phonemes|start|file|keywords|busy): /, "");
+  return said.charAt(0).toUpperCase() + said.slice(1) + (/[.!?]$/.test(said) ? "" : ".");
+};
 
 // ---- the server
 connection.addEventListener("hello", ({ detail }) => {
@@ -59,7 +63,9 @@ connection.addEventListener("gone", ({ detail }) => {
   }
 });
 connection.addEventListener("error", ({ detail }) => complain(asSentence(detail.message)));
-connection.addEventListener("keywords", ({ detail }) => keywords.show(detail.keywords));
+connection.addEventListener("keywords", ({ detail }) => {
+  keywords.show(detail.keywords.map((row) => (row.error ? { ...row, error: asSentence(row.error) } : row)));
+});
 
 // ---- what to listen for
 let pause = 0;
