@@ -98,6 +98,9 @@ def test_a_run_is_logged_stopped_resumed_and_owned_by_its_recipe(small_recipe: P
     assert records == seen
     assert [record["step"] for record in records] == list(range(1, 7))
     assert {"relational", "keyword", "adversary_phoneme", "frame", "norm", "learning_rate"} <= records[0].keys()
+    alphas = [record["scales"]["phoneme"]["pull_scale_mean"] for record in records]
+    assert alphas == sorted(alphas)
+    assert alphas[-1] > alphas[0]  # AdaMS: Eq. 2's alpha only rises
     assert records[5]["cpu_seconds"] >= records[0]["cpu_seconds"]
     # As a kill leaves it: a step that was logged but not saved, and half a line.
     with log.open("a") as file:

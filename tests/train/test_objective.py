@@ -167,6 +167,18 @@ def test_the_scales_are_in_the_box_after_a_step_that_would_leave_it(recipe: Reci
     assert not torch.equal(scales.margin.detach()[~absent], before[~absent])
 
 
+def test_the_scales_are_told_where_they_learn(recipe: Recipe, tone_store: Store) -> None:
+    _, objective = build(recipe, tone_store)
+    with torch.no_grad():
+        objective.losses["phoneme"].scales.push_scale[3] = 7.0
+    told = objective.scales()
+    assert set(told) == {"phoneme"}  # AsyP over words has fixed ones
+    assert told["phoneme"]["push_scale_max"] == 7.0
+    assert told["phoneme"]["push_scale_min"] == 1.5
+    assert told["phoneme"]["margin_mean"] == 0.01
+    assert told["phoneme"]["held"] == 0
+
+
 def test_the_adversary_is_served_its_gradient_whole_and_the_encoders_theirs_reversed(
     recipe: Recipe, tone_store: Store
 ) -> None:

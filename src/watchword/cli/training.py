@@ -10,7 +10,7 @@ from typing import Any
 from watchword.train.recipe import Recipe
 
 SECONDS_BETWEEN_LINES = 20.0
-_MEASURES = ("norm", "learning_rate", "crops", "spans", "audio_seconds", "wall_seconds", "cpu_seconds")
+_MEASURES = ("norm", "learning_rate", "scales", "crops", "spans", "audio_seconds", "wall_seconds", "cpu_seconds")
 """What a record holds beside `step`, `of` and the terms of the objective."""
 
 Report = Callable[[dict[str, Any]], None]

@@ -89,6 +89,16 @@ class Objective(nn.Module):
             if hasattr(loss, "after_step"):
                 loss.after_step()  # type: ignore[operator]
 
+    def scales(self) -> dict[str, dict[str, float]]:
+        """Tells, for each place that has AdaMS, the lowest, mean and highest of each value over classes, and the share
+        of values that the box held back at the last step."""
+        found = {place: getattr(loss, "scales", None) for place, loss in self.losses.items()}
+        return {
+            place: {name: round(value, 5) for name, value in scales.report().items()}
+            for place, scales in found.items()
+            if isinstance(scales, ClassScales) and scales.adaptive != "none"
+        }
+
 
 def parameter_groups(
     model: nn.Module,

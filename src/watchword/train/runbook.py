@@ -59,11 +59,13 @@ class Runbook:
         self.ranks.wait()
         return start
 
-    def log_step(self, done: int, record: dict[str, float], batch: Batch) -> None:
+    def log_step(self, done: int, record: dict[str, Any], batch: Batch) -> None:
         """Logs a step: its record, the size of the whole batch, and the time spent since the run began."""
         sizes = [len(batch.audio_lengths), len(batch.labels), int(batch.audio_lengths.sum())]
         crops, spans, samples = self.ranks.sum(sizes)
         spent = {name: round(seconds, 1) for name, seconds in self._now_spent().items()}
+        scales = self.experiment.objective.scales()
+        record = {**record, "scales": scales} if scales else record
         self._tell({"step": done, "of": self.experiment.recipe.train.steps, **record, "crops": int(crops),
                     "spans": int(spans), "audio_seconds": round(samples / SAMPLE_RATE, 1), **spent})  # fmt: skip
 
