@@ -144,7 +144,7 @@ def _test(tables: Tables, scale: str, benchmark: str, records: Sequence[Record])
     measure = tables.measures[scale].get(benchmark)
     if measure is None:
         return f"`{benchmark}` is not measured at this scale."
-    heard = ", in rooms and noise" if measure.distorted else ""
+    heard = ", in rooms and noise (recordings that training draws from, too)" if measure.distorted else ""
     if not records:
         return f"Tested by {measure.benchmark}{heard}."
     newest = records[-1]
