@@ -1,4 +1,4 @@
-"""One scorer for every run: the cosine of two embeddings, or a baseline's probability that a clip says a text."""
+"""One scorer for every run: the cosine of two embeddings, or a baseline's log-odds that a clip says a text."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,8 @@ def run_scorer(run: Path) -> Scorer:
 def model_scorer(model: KeywordModel | PairModel) -> Scorer:
     """Returns the scorer of a model as it stands: clips and texts to [clips, texts], higher = more alike.
 
-    Cosines of utterance embeddings, or a baseline's probabilities of a match. Texts are taken by their first
+    Cosines of utterance embeddings, or a baseline's log-odds of a match (its probability would round to 1 where the
+    order of the surest ones still counts). Texts are taken by their first
     pronunciation and encoded once, however the scorer is called; a clip is encoded once a call."""
     if isinstance(model, PairModel):
         return _PairScorer(model)
@@ -94,7 +95,7 @@ class _PairScorer:
                         asked[None].expand(n, -1, -1, -1),
                         asked_lengths[None].expand(n, -1),
                     ).logits
-                    scores[here, at : at + size] = torch.sigmoid(logits).numpy()
+                    scores[here, at : at + size] = logits.numpy()
         return scores
 
     def _tokens(self, said: list[list[int]]) -> list[NDArray[np.float32]]:
