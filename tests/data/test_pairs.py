@@ -8,7 +8,7 @@ from watchword.data.augment import AugmentConfig, Augmenter
 from watchword.data.batches import BatchConfig, BatchMaker
 from watchword.data.pairs import PairSampler
 from watchword.data.store import Store, StoreError
-from watchword.text.distance import edit_distances
+from watchword.text.distance import Phrases, edit_distances
 
 SAID = [[1, 2, 3], [1, 2, 4], [9, 8], [1, 2, 3], [9, 8, 7], [5], [1, 2, 3, 4, 5], [9, 8, 6]]
 PHONEMES = [np.array(ids) for ids in SAID]
@@ -16,7 +16,7 @@ PHONEMES = [np.array(ids) for ids in SAID]
 
 def test_the_near_text_is_the_nearest_that_sounds_otherwise_and_the_other_one_is_any() -> None:
     sampler, labels = PairSampler(PHONEMES, 1), np.array([0, 0, 1, 2, 3, 4, 6, 7])
-    distances = edit_distances(PHONEMES, PHONEMES)
+    distances = edit_distances(Phrases.of(PHONEMES), Phrases.of(PHONEMES))
     drawn = np.stack([sampler.draw(labels, step) for step in range(200)])
     present = np.unique(labels)
     for row, label in enumerate(labels):

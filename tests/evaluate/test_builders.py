@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from watchword.evaluate.libriphrase_style import build_libriphrase_style
-from watchword.evaluate.pronunciations import Homophones, NearestPhrases, Pronunciations, edit_distances
+from watchword.evaluate.pronunciations import Homophones, NearestPhrases, Pronunciations
 from watchword.evaluate.speech_commands import build_speech_commands, speech_commands_figures
 from watchword.evaluate.trials import TrialError, trials_hash
 from watchword.evaluate.wsj_protocol import build_wsj_protocol
@@ -109,11 +109,6 @@ def test_nearest_phrases_equal_naive_search():
             if place not in excluded
         )
         assert nearest.of(index, 3, excluded) == [place for distance, place in ranked if distance > 0][:3]
-
-
-def test_edit_distances_of_very_long_phrases():
-    one, other = np.zeros(90, np.int8), np.ones((120, 1), np.int8)
-    assert edit_distances(one, other, np.array([120])).tolist() == [120]
 
 
 def test_homophones_share_any_pronunciation():

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from watchword.text.distance import edit_distances
+from watchword.text.distance import Phrases, edit_distances
 
 
 def naive(one: tuple[int, ...], other: tuple[int, ...]) -> int:
@@ -23,6 +23,11 @@ def test_distances_equal_the_recursion() -> None:
     some = [rng.integers(0, 4, size) for size in (0, 1, 3, 7, 12)]
     others = [rng.integers(0, 4, size) for size in (5, 0, 9, 1, 12, 2)]
     expected = [[naive(tuple(a.tolist()), tuple(b.tolist())) for b in others] for a in some]
-    assert edit_distances(some, others).tolist() == expected
-    assert edit_distances(others, some).T.tolist() == expected
-    assert edit_distances(some, []).shape == (5, 0)
+    assert edit_distances(Phrases.of(some), Phrases.of(others)).tolist() == expected
+    assert edit_distances(Phrases.of(others), Phrases.of(some)).T.tolist() == expected
+    assert edit_distances(Phrases.of(some), Phrases.of([])).shape == (5, 0)
+
+
+def test_distances_of_very_long_phrases() -> None:
+    one, other = (Phrases.of([np.full(120, number)]) for number in range(2))
+    assert edit_distances(one, other).tolist() == [[120]]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from watchword.data.store import StoreError
-from watchword.text.distance import edit_distances
+from watchword.text.distance import Phrases, edit_distances
 
 _STREAM = 7  # a stream of chance of its own: what a step's crops draw changes nothing here
 
@@ -42,4 +42,4 @@ class PairSampler:
         return candidates[np.column_stack([np.argmin(shuffled, axis=1), near])]
 
     def _distances(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
-        return edit_distances(*([self._phonemes[label] for label in labels] for labels in (some, others)))
+        return edit_distances(*(Phrases.of([self._phonemes[label] for label in labels]) for labels in (some, others)))

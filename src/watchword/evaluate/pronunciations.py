@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from watchword.text.distance import Phrases, edit_distances
 from watchword.text.phonemes import PhonemeError
 from watchword.text.pronounce import Pronouncer
 from watchword.text.words import TextError
@@ -76,35 +76,12 @@ class NearestPhrases:
 
     def __init__(self, phrases: Sequence[Phonemes]) -> None:
         ids = {phoneme: number for number, phoneme in enumerate(sorted(set(itertools.chain(*phrases))))}
-        self._phrases = [np.array([ids[phoneme] for phoneme in phrase], dtype=np.int8) for phrase in phrases]
-        self._lengths = np.array([len(phrase) for phrase in phrases])
-        self._padded = np.full((int(self._lengths.max(initial=1)), len(phrases)), -1, dtype=np.int8)
-        for column, phrase in enumerate(self._phrases):
-            self._padded[: len(phrase), column] = phrase
+        self._phrases = [np.array([ids[phoneme] for phoneme in phrase], dtype=np.int16) for phrase in phrases]
+        self._all = Phrases.of(self._phrases)
 
     def of(self, index: int, num: int, excluded: set[int]) -> list[int]:
         """The `num` phrases nearest to phrase `index`, at a distance above 0 and not `excluded`, of ties the first."""
-        distances = edit_distances(self._phrases[index], self._padded, self._lengths)
+        distances = edit_distances(Phrases.of([self._phrases[index]]), self._all)[0]
         distances[list(excluded)] = 0
         order = np.argsort(distances, kind="stable")
         return order[distances[order] > 0][:num].tolist()
-
-
-def edit_distances(
-    phrase: NDArray[np.int8], others: NDArray[np.int8], lengths: NDArray[np.integer]
-) -> NDArray[np.integer]:
-    """Levenshtein distances of one phrase [p] to many, `others[longest, n]` (columns padded with -1, `lengths[n]`)."""
-    longest, num = others.shape
-    # One byte a cell is 4x as fast; only absurdly long phrases need two.
-    cell = np.int8 if longest + len(phrase) < 127 else np.int16
-    one = cell(1)
-    column = np.repeat(np.arange(longest + 1, dtype=cell)[:, None], num, axis=1)
-    for place, phoneme in enumerate(phrase, start=1):
-        best = np.empty_like(column)
-        best[0] = place
-        np.minimum(column[1:] + one, column[:-1] + (others != phoneme), out=best[1:])
-        # Insertions go down the column; a loop over rows, as np.minimum.accumulate is 10x slower than np.minimum.
-        for row in range(1, longest + 1):
-            np.minimum(best[row], best[row - 1] + one, out=best[row])
-        column = best
-    return column[lengths, np.arange(num)]
