@@ -95,7 +95,8 @@ class ProxyBD(nn.Module):
         self, pull_scale: float = 2.0, push_scale: float = 40.0, margin: float = 0.5, anchor: Anchor = "audio"
     ) -> None:
         super().__init__()
-        self.pull_scale, self.push_scale, self.margin, self.anchor = pull_scale, push_scale, margin, _known(anchor)
+        self.pull_scale, self.push_scale, self.margin = pull_scale, push_scale, margin
+        self.anchor: Anchor = _known(anchor)
         self.last_offset = torch.zeros(())
 
     @in_float32
@@ -133,7 +134,8 @@ class ProxyMS(nn.Module):
         self, pull_scale: float = 2.0, push_scale: float = 50.0, margin: float = 0.5, anchor: Anchor = "audio"
     ) -> None:
         super().__init__()
-        self.pull_scale, self.push_scale, self.margin, self.anchor = pull_scale, push_scale, margin, _known(anchor)
+        self.pull_scale, self.push_scale, self.margin = pull_scale, push_scale, margin
+        self.anchor: Anchor = _known(anchor)
         self.last_offset = torch.zeros(())
 
     @in_float32
@@ -171,7 +173,8 @@ class Clat(nn.Module):
 
     def __init__(self, temperature: float = 0.07, anchor: Anchor = "audio") -> None:
         super().__init__()
-        self.temperature, self.anchor = temperature, _known(anchor)
+        self.temperature = temperature
+        self.anchor: Anchor = _known(anchor)
         self.last_offset = torch.zeros(())
 
     @in_float32
