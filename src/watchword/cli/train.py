@@ -25,6 +25,9 @@ def train(
     ] = None,
 ) -> None:
     """Train what a recipe describes. The same command goes on with a run that was stopped, as if it never had been."""
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        # PyTorch would warn at the first step that all parameters are used. At another some losses may have no rows.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from watchword.train.recipe import RecipeError, load_recipe, resolve
 
     try:

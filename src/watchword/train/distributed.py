@@ -95,8 +95,8 @@ def joined_ranks(device: torch.device) -> Iterator[Ranks]:
         return
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     with warnings.catch_warnings():
-        # PyTorch tells at the first step that all parameters were used; at another they may not be.
-        warnings.filterwarnings("ignore", message="find_unused_parameters=True")
+        # The new name of this argument is too new for the oldest PyTorch that is supported.
+        warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
         yield Ranks(dist.get_rank(), dist.get_world_size(), dist.new_group(backend="gloo", timeout=PATIENCE))
     # After a fault others may be gone, and this would wait for them.
     dist.destroy_process_group()
@@ -122,39 +122,42 @@ def gather_rows(tensors: Sequence[Tensor], ranks: Ranks) -> list[Tensor]:
     # One exchange for all tensors of a type: small ones cost a journey, not bytes.
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
         members = [number for number, tensor in enumerate(tensors) if tensor.dtype == dtype]
-        flat = torch.cat([tensors[number].reshape(-1) for number in members])
+        flat = torch.cat([tensors[number].detach().reshape(-1) for number in members])
         sizes = [[shapes[rank][number].numel() for number in members] for rank in range(ranks.size)]
         flat = functional.pad(flat, (0, max(map(sum, sizes)) - len(flat)))
-        pieces = [
-            whole[: sum(own)].split(own) for whole, own in zip(exchange(flat, ranks).unbind(), sizes, strict=True)
-        ]
+        rows = zip(_all_gather(flat, ranks).unbind(), sizes, strict=True)
+        pieces = [whole[: sum(own)].split(own) for whole, own in rows]
         for place, number in enumerate(members):
-            widest = [
-                max(sizes) for sizes in zip(*(shapes[rank][number][1:] for rank in range(ranks.size)), strict=True)
-            ]
-            rows = [_widened(pieces[rank][place].view(shapes[rank][number]), widest) for rank in range(ranks.size)]
-            gathered[number] = torch.cat(rows)
-    return gathered
+            gathered[number] = _joined([pieces[r][place].view(shapes[r][number]) for r in range(ranks.size)])
+    first = [sum(shapes[rank][number][0] for rank in range(ranks.rank)) for number in range(len(tensors))]
+    return [
+        _Gathered.apply(own, whole, start) if own.requires_grad else whole  # type: ignore[misc]
+        for own, whole, start in zip(tensors, gathered, first, strict=True)
+    ]
 
 
 def exchange(flat: Tensor, ranks: Ranks) -> Tensor:
     """Stacks equally long vectors [n] of all ranks to [ranks, n]; the gradient is the ranks' sum."""
-    return _Exchange.apply(flat, ranks) if flat.is_floating_point() else _all_gather(flat, ranks)  # type: ignore
+    return _Gathered.apply(flat[None], _all_gather(flat.detach(), ranks), ranks.rank)  # type: ignore[no-any-return]
 
 
-class _Exchange(torch.autograd.Function):
+class _Gathered(torch.autograd.Function):
+    """Lets the gradient of gathered rows go back to a rank's own, which are those from `start` on.
+
+    One for each tensor, though all are exchanged at once: what no loss uses must have no gradient, not one of 0."""
+
     @staticmethod
-    def forward(ctx: Any, flat: Tensor, ranks: Ranks) -> Tensor:
-        ctx.ranks = ranks
-        return _all_gather(flat, ranks)
+    def forward(ctx: Any, own: Tensor, whole: Tensor, start: int) -> Tensor:
+        ctx.place = (slice(start, start + len(own)), *(slice(size) for size in own.shape[1:]))
+        return whole
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         # In float32 at least: the sum of half-precision gradients would be rounded once more.
         (gradient,) = gradients
-        total = gradient.to(torch.promote_types(gradient.dtype, torch.float32)).contiguous()
+        total = gradient.to(torch.promote_types(gradient.dtype, torch.float32), copy=True).contiguous()
         dist.all_reduce(total)
-        return total[ctx.ranks.rank].to(gradient.dtype), None
+        return total[ctx.place].to(gradient.dtype), None, None
 
 
 def _all_gather(flat: Tensor, ranks: Ranks) -> Tensor:
@@ -174,10 +177,13 @@ def _gather_shapes(tensors: Sequence[Tensor], ranks: Ranks) -> list[list[torch.S
     return found
 
 
-def _widened(rows: Tensor, widest: Sequence[int]) -> Tensor:
-    missing = [most - size for size, most in zip(rows.shape[1:], widest, strict=True)]
-    # functional.pad counts dimensions from the last.
-    return functional.pad(rows, [side for count in reversed(missing) for side in (0, count)]) if any(missing) else rows
+def _joined(pieces: Sequence[Tensor]) -> Tensor:
+    """Concatenates rows, each piece first padded with 0 to the widest."""
+    widest = [max(sizes) for sizes in zip(*(piece.shape[1:] for piece in pieces), strict=True)]
+    joined = pieces[0].new_zeros(sum(map(len, pieces)), *widest)
+    for piece, rows in zip(pieces, joined.split([len(piece) for piece in pieces]), strict=True):
+        rows[(slice(None), *(slice(size) for size in piece.shape[1:]))] = piece
+    return joined
 
 
 def _sums(tensor: Tensor) -> tuple[Tensor, Tensor]:

@@ -36,7 +36,7 @@ class RankedBatchNorm(nn.BatchNorm1d):
         counts, means, squares = exchange(torch.cat([own, mean, deviations]), self.ranks).split(
             [1, len(mean), len(mean)], dim=1
         )
-        count = counts.sum()
+        count = counts.detach().sum()
         mean = (counts * means).sum(0) / count
         return mean, (squares + counts * (means - mean).square()).sum(0) / count, float(count)
 
