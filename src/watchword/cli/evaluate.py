@@ -10,7 +10,9 @@ import typer
 if TYPE_CHECKING:
     from watchword.evaluate.benchmarks import Prepared, Settings
 
-_NAMES = "wsj-protocol, libriphrase-style, speech-commands, speech-commands-10, wsj, libriphrase, qualcomm, or all"
+_NAMES = (
+    "wsj-protocol, libriphrase-style, speech-commands, speech-commands-10, wsj, libriphrase, qualcomm, all, or stream"
+)
 _NEEDED_PACKAGES = ("sklearn", "scipy")
 
 
@@ -43,8 +45,21 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides the trials and the bootstrap.")] = 0,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap draws over speakers.")] = 1000,
+    hours: Annotated[float, typer.Option(min=0.01, help="stream: hours of each set under each condition.")] = 1.0,
+    keywords: Annotated[int, typer.Option(min=1, help="stream: words and phrases to look for.")] = 20,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(help="stream: clean, 10 dB, 5 dB, 0 dB or room; may be repeated.", show_default="all"),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="stream: processes.", show_default="cores")] = None,
+    det: Annotated[
+        Path | None, typer.Option(help="stream: draw the curves into this .png, and write them beside it as .tsv.")
+    ] = None,
 ) -> None:
     """Measure a bundle on benchmarks; figures come with 95 % intervals over speakers.
+
+    `stream` is measured by itself: misses in long recordings at 0.1 to 10 false alarms an hour and keyword. For it,
+    --noise names the background recordings, by default the folder `noise` below one of the places.
 
     Data is looked for in --data, else in the folders that WATCHWORD_WORK and WATCHWORD_DATA name.
     """
@@ -56,6 +71,17 @@ def evaluate(
         _fail('evaluate: scikit-learn is not installed; run pip install "watchword[evaluate]"')
     settings = Settings(seed, split, size, context, resamples, aligned, noise is not None)
     try:
+        if "stream" in benchmark:
+            from watchword.cli.streaming import StreamSettings, evaluate_stream
+
+            if benchmark != ["stream"]:
+                _fail("evaluate: stream is measured by itself; run it and the other benchmarks one after the other")
+            chosen = (tuple(condition),) if condition else ()
+            streamed = StreamSettings(seed, split, hours, keywords, *chosen, noise=noise, jobs=jobs, det=det)
+            command = _command(bundle, benchmark, data, noise, settings) + streamed.options()
+            places, folder = data or default_places(), trials or trials_cache()
+            evaluate_stream(bundle, places, streamed, folder, out, card, command)
+            return
         prepared = _prepare(benchmark, data or default_places(), settings, trials or trials_cache())
         command = _command(bundle, benchmark, data, noise, settings)
         _run(bundle, prepared, settings, trials or trials_cache(), noise, out, card, command)
