@@ -90,19 +90,21 @@ class Server:
 
 @contextmanager
 def running(*arguments):
-    """A server for a while."""
+    """A server for a while; `process.stderr` goes on with what it says after its address."""
     command = [sys.executable, "-m", "watchword", "serve", "--no-browser", "--port", "0", *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
     try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if address := re.search(r"http://\S+", line):
-                yield Server(address[0], process)
-                return
-        raise AssertionError("the server ended before it listened")
+        said = ""
+        while not (address := re.search(r"http://\S+/", said)):
+            line = process.stderr.readline()
+            assert line, f"the server ended before it listened: {said}"
+            said += line
+        yield Server(address[0], process)
     finally:
         process.terminate()
-        process.communicate()
+        _, faults = process.communicate()
+        print(faults, end="")  # pytest shows it where a test failed
 
 
 @pytest.fixture(scope="session")

@@ -24,10 +24,11 @@ KEPT_SECONDS = 60
 
 @dataclass(frozen=True)
 class Drawing:
-    """How finely to draw: seconds a column of the log-mel picture, and between two points of a score line."""
+    """How finely to draw: seconds a column of the log-mel picture, and how many steps of the stream a point of a score
+    line stands for."""
 
     column_seconds: float = 0.02
-    point_seconds: float = 0.25
+    point_steps: int = 1
 
     @property
     def column_frames(self) -> int:
@@ -75,14 +76,16 @@ class Listening:
     def __init__(
         self, spotter: Spotter, wanted: Sequence[Wanted], sample_rate: int, drawing: Drawing | None = None
     ) -> None:
-        self.drawing = drawing or Drawing(point_seconds=spotter.settings.step_seconds)
+        self.drawing = drawing or Drawing()
         self.ended = False
         self._usual, self._rate, self._lock = spotter.bundle.threshold, sample_rate, threading.Lock()
-        self._stream = spotter.stream(sample_rate, step_seconds=self.drawing.point_seconds, keep_seconds=KEPT_SECONDS)
+        self._stream = spotter.stream(sample_rate, keep_seconds=KEPT_SECONDS)
+        self._step = spotter.settings.step_seconds * sample_rate
         self._delay_seconds = spotter.bundle.lookahead_frames * HOP_SAMPLES / SAMPLE_RATE
         self._picture = _Picture(spotter, sample_rate, self.drawing)
         self._wanted: dict[str, Wanted] = {}
         self._samples = self._number = self._steps = 0
+        self._best: dict[str, float] = {}
         self._times: list[float] = []
         self._scores: dict[str, list[float | None]] = {}
         self.set_keywords(wanted)
@@ -104,13 +107,12 @@ class Listening:
         """Takes the next samples."""
         with self._lock:
             hits: list[Detection] = []
-            step = self.drawing.point_seconds * self._rate
-            for piece in np.split(samples, _places(self._samples, len(samples), step)):
+            for piece in np.split(samples, _places(self._samples, len(samples), self._step)):
                 hits += self._stream.feed(piece)
                 self._samples += len(piece)
-                if self._samples // step > self._steps:
-                    self._steps = int(self._samples // step)
-                    self._mark()
+                if self._samples // self._step > self._steps:
+                    self._steps = int(self._samples // self._step)
+                    self._listen(ended=False)
             return self._heard(samples, hits, last=False)
 
     def flush(self) -> Heard:
@@ -118,7 +120,7 @@ class Listening:
         with self._lock:
             self.ended = True
             hits = self._stream.flush()
-            self._mark()
+            self._listen(ended=True)
             return self._heard(np.empty(0, np.float32), hits, last=True)
 
     def clip(self, start: float, end: float) -> bytes:
@@ -128,14 +130,19 @@ class Listening:
                 raise MessageError(f"clip: only the last {KEPT_SECONDS} s are kept; ask as soon as something is found")
             return wave(self._stream.clip(Detection("", 0.0, start, end, 0.0), 0.0, 0.0))
 
-    def _mark(self) -> None:
-        """Notes a point of each score line: the best of the spans that ended in the latest step."""
+    def _listen(self, ended: bool) -> None:
+        """Notes each keyword's best score in the latest step, and draws a point after so many of them."""
+        for name, level in self._stream.levels().items():
+            self._best[name] = max(level, self._best.get(name, -1.0))
+        if self._steps % self.drawing.point_steps and not ended:
+            return
         self._times.append(round(max(0.0, self._samples / self._rate - self._delay_seconds), 3))
-        levels = self._stream.levels()
-        for name in levels.keys() - self._scores.keys():
+        for name in self._best.keys() - self._scores.keys():
             self._scores[name] = [None] * (len(self._times) - 1)
         for name, values in self._scores.items():
-            values.append(round(levels[name], 3) if levels.get(name, -1.0) > -1.0 else None)
+            best = self._best.get(name, -1.0)
+            values.append(round(best, 3) if best > -1.0 else None)
+        self._best = {}
 
     def _heard(self, samples: NDArray[np.float32], hits: Sequence[Detection], last: bool) -> Heard:
         first, columns = self._picture.feed(samples, last)
@@ -155,6 +162,10 @@ class Listening:
                     "end": round(hit.end_seconds, 3),
                     "decided": round(hit.decided_seconds, 3),
                     "threshold": hit.threshold,
+                    "phonemes": [
+                        [phoneme, round(start, 3), round(end, 3), round(fit, 3)]
+                        for phoneme, start, end, fit in hit.phonemes
+                    ],
                 }
             )
         return heard

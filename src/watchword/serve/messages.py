@@ -165,6 +165,8 @@ _READERS: dict[str, tuple[Callable[[Mapping[str, Any], int], Message], tuple[str
     "stop": (_stop, ()),
     "clip": (_clip, ("id", "start", "end")),
 }
+KINDS = tuple(_READERS)
+"""The types of messages that a client may send."""
 
 
 def _text(given: Mapping[str, Any], where: str, name: str, longest: int) -> str:

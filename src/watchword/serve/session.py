@@ -1,7 +1,9 @@
 """One client: its keywords, what it listens to, and the messages that go to and fro."""
 
 import asyncio
+import contextlib
 import json
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -18,7 +20,9 @@ from watchword.serve.messages import Message, MessageError, Wanted
 from watchword.serve.speaking import pronounced
 from watchword.serve.uploads import Upload
 
+FAULT = 1011
 _Result = TypeVar("_Result")
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -72,6 +76,12 @@ class Session:
                     await self._send("error", message=str(error))
         except WebSocketDisconnect:
             pass  # while something was sent
+        except Exception as error:
+            _log.exception("a client's session")
+            with contextlib.suppress(Exception):  # it may be gone
+                await self._socket.close(
+                    FAULT, f"{type(error).__name__} (a fault of Watchword; its terminal says more)"
+                )
         finally:
             await self._end_search()
             await self._forget()
@@ -185,6 +195,9 @@ class Session:
             await self._send("error", message=str(error))
         except WebSocketDisconnect:
             return
+        except Exception:
+            _log.exception("a file's search")
+            await self._send("error", message=f"{upload.name}: a fault of Watchword; its terminal says more")
         self._state = "idle"
         self._room.leave(self)
         await self._send("stopped", seconds=round(seconds, 3), reason=reason)

@@ -1,5 +1,6 @@
 """A file that a client sends: kept in a temporary file, searched block by block, played back in clips."""
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from watchword.serve.waves import wave
 # So often a file's progress is told; and so much is enough to draw it, however long it is.
 _PIECES, _SHORTEST_PIECE_SECONDS, _LONGEST_PIECE_SECONDS = 100, 2.0, 20.0
 _COLUMNS, _FINEST_COLUMN_SECONDS = 1000, 0.02
-_POINTS, _FINEST_POINT_SECONDS = 240, 0.2
+_POINTS = 1000
 
 
 class Upload:
@@ -55,9 +56,8 @@ class Upload:
             self.seconds = duration(self._path)
         except AudioError as error:
             raise self._named(error) from None
-        drawing = Drawing(
-            max(_FINEST_COLUMN_SECONDS, self.seconds / _COLUMNS), max(_FINEST_POINT_SECONDS, self.seconds / _POINTS)
-        )
+        steps = self.seconds / spotter.settings.step_seconds
+        drawing = Drawing(max(_FINEST_COLUMN_SECONDS, self.seconds / _COLUMNS), math.ceil(max(1, steps / _POINTS)))
         piece = min(max(self.seconds / _PIECES, _SHORTEST_PIECE_SECONDS), _LONGEST_PIECE_SECONDS)
         self._blocks = blocks(self._path, piece)
         self._listening = Listening(spotter, wanted, SAMPLE_RATE, drawing)

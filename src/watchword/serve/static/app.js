@@ -19,6 +19,7 @@ const microphone = new Microphone();
 // What is listened to: "none", "starting", "live", "receiving", "searching", "ended" (a file that can be searched again).
 let source = "none";
 let file = null;
+let fileSeconds = 1;
 let again = false;
 
 function become(next) {
@@ -117,7 +118,7 @@ for (const text of SUGGESTIONS) {
 }
 
 keywords.addEventListener("change", () => {
-  find("no-keywords").hidden = keywords.size > 0;
+  showWhetherEmpty();
   connection.send("keywords", { keywords: keywords.wanted });
   searchAgain();
 });
@@ -232,7 +233,11 @@ async function searchAgain() {
 // ---- what the server heard
 connection.addEventListener("started", ({ detail }) => {
   const live = detail.source === "audio";
-  if (!live) become("searching");
+  if (!live) {
+    become("searching");
+    fileSeconds = Math.max(detail.seconds, 0.1);
+    find("progress").value = 0;
+  }
   find("silent").hidden = true;
   timeline.begin(detail);
   detections.begin(live);
@@ -243,7 +248,7 @@ connection.addEventListener("heard", ({ detail }) => {
   keywords.showBest();
   find("clock").textContent = clock(detail.seconds, 1);
   showLevel(detail.level_db);
-  if (source === "searching") find("progress").value = detail.part ?? 1;
+  if (source === "searching") find("progress").value = detail.seconds / fileSeconds;
 });
 connection.addEventListener("detection", ({ detail }) => {
   timeline.span(detail.id, detail.start, detail.end);
@@ -270,6 +275,11 @@ function showLevel(decibel) {
   find("decibel").textContent = shown === -60 ? "" : `${Math.round(shown)} dB`;
 }
 
+function showWhetherEmpty() {
+  find("no-keywords").hidden = keywords.size > 0;
+  find("legend").hidden = keywords.size === 0;
+}
+
 keywords.restore();
-find("no-keywords").hidden = keywords.size > 0;
+showWhetherEmpty();
 connection.open();

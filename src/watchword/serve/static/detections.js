@@ -36,7 +36,7 @@ export class Detections {
     this.#show();
   }
 
-  add({ number, start, end, score, threshold }, name) {
+  add({ number, start, end, score, threshold, phonemes }, name) {
     this.#count++;
     this.#untold.push(`${name}, at ${start.toFixed(1)} seconds, score ${score.toFixed(2)}`);
     if (this.#untold.length === 1) setTimeout(() => this.#announce(), QUIET);
@@ -48,6 +48,7 @@ export class Detections {
     find(".what").textContent = name;
     find(".score").textContent = score.toFixed(2);
     find(".bar span").style.transform = `scaleX(${Math.max(0, Math.min(1, score))})`;
+    find(".phonemes").replaceChildren(...phonemes.map(fitted));
     element.title = `${start.toFixed(2)} to ${end.toFixed(2)} s, threshold ${threshold.toFixed(2)}`;
     const button = find(".play");
     button.setAttribute("aria-label", `Play ${name} at ${clock(start, 1)}`);
@@ -105,4 +106,13 @@ export class Detections {
     this.#playing?.row.button.setAttribute("aria-pressed", "false");
     this.#playing = null;
   }
+}
+
+/** A phoneme, the stronger the better it fits where it was heard. */
+function fitted([phoneme, start, end, fit]) {
+  const element = document.createElement("span");
+  element.textContent = phoneme.replace(/\d/, "");
+  element.title = `${phoneme} from ${start.toFixed(2)} to ${end.toFixed(2)} s, fits ${Math.round(100 * Math.max(0, fit))} %`;
+  element.style.setProperty("--fit", Math.max(0, Math.min(1, fit)));
+  return element;
 }

@@ -71,7 +71,7 @@ export class Keywords extends EventTarget {
   showBest() {
     for (const { id, element } of this.#keywords.values()) {
       const best = this.#timeline.best(id);
-      element.querySelector(".best").textContent = Number.isFinite(best) ? `best ${best.toFixed(2)}` : "";
+      element.querySelector(".best").textContent = best > 0 ? `best ${best.toFixed(2)}` : "";
     }
   }
 

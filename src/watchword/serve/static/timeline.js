@@ -34,12 +34,12 @@ export class Timeline {
     this.#total = seconds;
     this.#heard = 0;
     this.#end = this.#view;
-    for (const lane of this.#lanes.values()) Object.assign(lane, { times: [], values: [], spans: [], best: -Infinity });
+    for (const lane of this.#lanes.values()) Object.assign(lane, { times: [], values: [], spans: [], best: -1 });
     this.draw();
   }
 
   lane(id, canvas, threshold) {
-    this.#lanes.set(id, { canvas, threshold, times: [], values: [], spans: [], best: -Infinity });
+    this.#lanes.set(id, { canvas, threshold, times: [], values: [], spans: [], best: -1 });
     this.#watch(canvas);
     this.draw();
   }
@@ -50,7 +50,7 @@ export class Timeline {
 
   forget(id) {
     const lane = this.#lanes.get(id);
-    if (lane) Object.assign(lane, { times: [], values: [], spans: [], best: -Infinity });
+    if (lane) Object.assign(lane, { times: [], values: [], spans: [], best: -1 });
     this.draw();
   }
 
@@ -60,7 +60,7 @@ export class Timeline {
   }
 
   best(id) {
-    return this.#lanes.get(id)?.best ?? -Infinity;
+    return this.#lanes.get(id)?.best ?? -1;
   }
 
   /** Takes what a `heard` message tells. */
@@ -72,10 +72,9 @@ export class Timeline {
       const lane = this.#lanes.get(id);
       if (!lane) continue;
       values.forEach((value, i) => {
-        if (value === null) return;
         lane.times.push(scores.times[i]);
-        lane.values.push(value);
-        lane.best = Math.max(lane.best, value);
+        lane.values.push(value ?? -1); // null: nothing like it ended there
+        lane.best = Math.max(lane.best, value ?? -1);
       });
     }
     if (!this.#total) this.#prune();
