@@ -41,7 +41,7 @@ def test_clips_score_as_the_model_in_torch_does(local_bundle, sound):
     from watchword.export.graphs import exportable
     from watchword.model.acoustic import AcousticConfig
     from watchword.model.keyword_model import KeywordModel, ModelConfig
-    from watchword.train.experiment import embed_clips
+    from watchword.train.scoring import embed_clips
 
     acoustic = AcousticConfig(context="local", channels=32, squeeze=16, dim=32, attention=16)
     torch.manual_seed(1)

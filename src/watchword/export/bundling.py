@@ -16,7 +16,7 @@ from watchword.model.features import NUM_BINS
 from watchword.model.keyword_model import KeywordModel
 from watchword.text import pronounce
 from watchword.text.phonemes import PHONEMES
-from watchword.train.experiment import CLIP_AFTER_SECONDS, CLIP_BEFORE_SECONDS
+from watchword.train.scoring import CLIP_AFTER_SECONDS, CLIP_BEFORE_SECONDS
 
 _TEXT_DATA = Path(pronounce.__file__).parent / "data"
 # A usual rate of speech, for models whose training data is unknown.

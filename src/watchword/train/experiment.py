@@ -27,8 +27,6 @@ from watchword.train.norms import rank_norms
 from watchword.train.objective import Objective, parameter_groups
 from watchword.train.precision import choose_device
 from watchword.train.recipe import Recipe, RecipeError, resolve
-from watchword.train.scoring import CLIP_AFTER_SECONDS as CLIP_AFTER_SECONDS
-from watchword.train.scoring import CLIP_BEFORE_SECONDS as CLIP_BEFORE_SECONDS
 from watchword.train.scoring import embed_clips, embed_texts, model_scorer
 
 PRIOR_BATCHES = 8
