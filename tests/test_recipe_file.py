@@ -48,6 +48,13 @@ def test_a_scale_for_another_loss_of_the_family_does_not_count(row: Path) -> Non
     assert laid(row, wanted)["objective"]["keyword"]["margin"] == 0.2
 
 
+def test_a_scale_may_speak_of_several_losses_of_a_family(row: Path) -> None:
+    wanted = '[[objective.keyword]]\nname = "sphereface2"\nweight = 0.1\n'
+    assert laid(row, wanted)["objective"] == {"keyword": {"name": "triplet", "margin": 0.5}}
+    wanted += '[[objective.keyword]]\nname = "triplet"\nweight = 0.5\n[[objective.adversary]]\nname = "x"\n'
+    assert laid(row, wanted)["objective"] == {"keyword": {"name": "triplet", "margin": 0.5, "weight": 0.5}}
+
+
 def test_overrides_come_last_and_scales_extend(row: Path) -> None:
     row.with_name("larger.toml").write_text("[train]\nsteps = 7\nclip_norm = 2.0\n")
     table = laid(row, 'extends = "larger.toml"\n[train]\nsteps = 8\n', "train.steps=9")

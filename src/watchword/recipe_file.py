@@ -58,7 +58,9 @@ def _merge(below: Table, above: Table) -> Table:
 
 
 def _lay_over(table: Table, path: Path, scale: Table) -> Table:
-    """Lays a scale over a row: its values of a loss count where the row has that loss, and change no row's losses."""
+    """Lays a scale over a row: its values of a loss count where the row has that loss, and change no row's losses.
+
+    A family may be an array of tables, one for each of its losses by name."""
     for key in ("name", "seed"):
         if key in scale:
             raise RecipeError(f"{path}: {key!r} belongs in a recipe; a scale is laid over many, so leave it out")
@@ -68,6 +70,10 @@ def _lay_over(table: Table, path: Path, scale: Table) -> Table:
         term = own.get(family)
         if value is False:
             raise RecipeError(f"{path}: objective.{family} = false; a scale switches no loss off, a recipe may")
+        if isinstance(value, list) and all(isinstance(one, dict) for one in value) and value:
+            name = term.get("name") if isinstance(term, dict) else None
+            value = next((one for one in value if one.get("name") == name), {})
+            wanted[family] = value
         if isinstance(value, dict) and not (
             isinstance(term, dict) and value.get("name", term.get("name")) == term.get("name")
         ):

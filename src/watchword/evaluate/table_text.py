@@ -98,7 +98,7 @@ def _setup(tables: Tables, table: PaperTable, scale: str, found: Places) -> list
     """The set-up in words, out of the recipes and the records."""
     paper, ours = recipe_values(read_recipe(tables.folder / "base.toml")), {}
     for path in tables.scale(scale):
-        ours |= recipe_values(read_recipe(path))
+        ours |= _by_loss(recipe_values(read_recipe(path)))
     both = {**paper, **ours}
     wanted = {(row.recipe, column.benchmark) for row in table.rows for column in table.columns}
     records = [record for key in sorted(wanted) for record in found.get(key, Found()).counted]
@@ -116,6 +116,18 @@ def _setup(tables: Tables, table: PaperTable, scale: str, found: Places) -> list
         said.append(_test(tables, scale, benchmark, [r for r in records if r.benchmark == benchmark]))
     said += ["Figures in per cent; ours as mean ± standard deviation over seeds; hours of one seed's training."]
     return ["\n".join(f"- {line}" for line in said if line)]
+
+
+def _by_loss(values: dict[str, Any]) -> dict[str, Any]:
+    """A scale's values, those of several losses of a family each under its loss's name."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            for one in value:
+                found |= {f"{key}.{part} of {one['name']}": x for part, x in one.items() if part != "name"}
+        else:
+            found[key] = value
+    return found
 
 
 def _differs(key: str, value: Any, paper: dict[str, Any]) -> bool:
