@@ -27,9 +27,15 @@ def write_curves(path: Path, curves: Mapping[str, Curve]) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def draw_curves(path: Path, curves: Mapping[str, Curve], title: str = "") -> None:
-    """Draws curves into a picture (PNG or SVG, by the suffix): false alarms on a logarithmic axis, misses in per cent.
+def draw_curves(path: Path, curves: Mapping[str, Curve]) -> None:
+    """Draws curves into a picture (PNG or SVG, by the suffix): see `draw_panels`."""
+    draw_panels(path, {"": curves})
 
+
+def draw_panels(path: Path, panels: Mapping[str, Mapping[str, Curve]]) -> None:
+    """Draws curves side by side, a panel for each title: false alarms on a logarithmic axis, misses in per cent.
+
+    A curve that has no false alarm yet begins at the left edge. Curves of one name look alike in all panels.
     Raises BenchmarkError for another suffix, or where the picture cannot be written."""
     if path.suffix not in (".png", ".svg"):
         raise BenchmarkError(f"{path}: a picture is written as .png or .svg; name it so")
@@ -37,25 +43,27 @@ def draw_curves(path: Path, curves: Mapping[str, Curve], title: str = "") -> Non
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.2), dpi=110, layout="constrained")
+    figure = Figure(figsize=(2.2 + 4.2 * len(panels), 4.2), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for name, curve in curves.items():
-        # A step: between two thresholds nothing changes. Before the first alarm the axis has no place.
-        rates = [max(rate, LEAST_RATE) for rate, _, _ in curve]
-        misses = [100 * miss for _, miss, _ in curve]
-        axes.step(rates, misses, where="post", label=name, linewidth=1.6)
-    axes.set_xscale("log")
-    axes.set_xlim(LEAST_RATE, MOST_RATE)
-    axes.set_ylim(0, 100)
-    axes.set_xlabel("false alarms an hour and keyword")
-    axes.set_ylabel("missed, %")
-    axes.grid(True, which="major", linewidth=0.6, alpha=0.6)
-    axes.grid(True, which="minor", linewidth=0.3, alpha=0.35)
-    if title:
+    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    for number, (title, curves) in enumerate(panels.items(), 1):
+        axes = figure.add_subplot(1, len(panels), number)
+        for name, curve in curves.items():
+            rates = [max(rate, LEAST_RATE) for rate, _, _ in curve]
+            misses = [100 * miss for _, miss, _ in curve]
+            place = names.index(name)
+            # A step: between two thresholds nothing changes.
+            (line,) = axes.step(rates, misses, where="post", label=name, linewidth=1.6, color=f"C{place % 10}")
+            line.set_linestyle("-" if place % 2 == 0 else "--")
+        axes.set_xscale("log")
+        axes.set_xlim(LEAST_RATE, MOST_RATE)
+        axes.set_ylim(0, 100)
+        axes.set_xlabel("false alarms an hour and keyword")
+        axes.set_ylabel("missed, %" if number == 1 else "")
+        axes.grid(True, which="major", linewidth=0.6, alpha=0.6)
         axes.set_title(title, fontsize=11)
-    if curves:
-        axes.legend(fontsize=9)
+        if number == len(panels) and curves:
+            axes.legend(fontsize=8, loc="upper right" if len(panels) == 1 else "best")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, metadata={"Software": None} if path.suffix == ".png" else {"Date": None})
