@@ -108,9 +108,9 @@ def running(*arguments):
 
 
 @pytest.fixture(scope="session")
-def server(phoneme_bundle):
+def server(local_bundle):
     """A server with a small model of random weights, for three recordings at once: it finds what a scan finds."""
-    with running("--streams", "3", "--bundle", str(phoneme_bundle.path)) as started:
+    with running("--streams", "3", "--bundle", str(local_bundle.path)) as started:
         yield started
 
 

@@ -14,18 +14,18 @@ from tests.serve.conftest import running
 from watchword.cli import main
 
 
-def test_port_in_use_is_told(capsys, phoneme_bundle):
+def test_port_in_use_is_told(capsys, local_bundle):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert main(["serve", "--no-browser", "--bundle", str(phoneme_bundle.path), "--port", str(port)]) == 2
+        assert main(["serve", "--no-browser", "--bundle", str(local_bundle.path), "--port", str(port)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"port {port}" in line
     assert f"--port {port + 1}" in line
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no such name"])
-def test_foreign_address_is_told(capsys, phoneme_bundle, host):
-    assert main(["serve", "--no-browser", "--bundle", str(phoneme_bundle.path), "--host", host, "--port", "0"]) == 2
+def test_foreign_address_is_told(capsys, local_bundle, host):
+    assert main(["serve", "--no-browser", "--bundle", str(local_bundle.path), "--host", host, "--port", "0"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "--host 127.0.0.1" in line
 
@@ -53,8 +53,8 @@ sys.exit(main(["serve", "--no-browser"]))
     assert ended.stderr.strip().endswith('uvicorn is not installed; run pip install "watchword[serve]"')
 
 
-def test_interrupting_ends_it_at_once_and_quietly(phoneme_bundle):
-    with running("--bundle", str(phoneme_bundle.path)) as server:
+def test_interrupting_ends_it_at_once_and_quietly(local_bundle):
+    with running("--bundle", str(local_bundle.path)) as server:
         with server.client() as client:
             client.send("start", sample_rate=16000)
             client.until("started")
@@ -64,9 +64,9 @@ def test_interrupting_ends_it_at_once_and_quietly(phoneme_bundle):
         assert err == ""
 
 
-def test_other_machines_are_let_in_only_with_a_warning(phoneme_bundle):
+def test_other_machines_are_let_in_only_with_a_warning(local_bundle):
     command = [sys.executable, "-m", "watchword", "serve", "--no-browser", "--port", "0", "--host", "0.0.0.0"]
-    process = subprocess.Popen([*command, "--bundle", str(phoneme_bundle.path)], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command, "--bundle", str(local_bundle.path)], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     warning, address = process.stderr.readline(), process.stderr.readline()
     process.terminate()

@@ -25,11 +25,11 @@ def kitchen():
 
 
 @pytest.fixture(scope="module")
-def scan(phoneme_bundle):
+def scan(local_bundle):
     """What a scan of the same file finds of some keywords: something of each."""
 
     def found(*texts):
-        hits = Spotter([Keyword(text, EVERYTHING) for text in texts], phoneme_bundle).scan(KITCHEN)
+        hits = Spotter([Keyword(text, EVERYTHING) for text in texts], local_bundle).scan(KITCHEN)
         assert {hit.keyword for hit in hits} == set(texts)
         return hits
 
@@ -50,16 +50,28 @@ def cut(samples, sizes):
     return [piece for piece in np.split(samples, places[places < len(samples)]) if len(piece)]
 
 
-def test_hello_tells_the_limits(server, phoneme_bundle):
+def test_hello_tells_the_limits(server, local_bundle):
     with server.client() as client:
         hello = client.seen[0]
-    assert (hello["bundle"], hello["threshold"]) == (phoneme_bundle.name, phoneme_bundle.threshold)
+    assert (hello["bundle"], hello["threshold"]) == (local_bundle.name, local_bundle.threshold)
     assert hello["most_keywords"] > 10
 
 
 def test_file_gives_what_a_scan_gives(client, scan):
     client.listen_for(*KEYWORDS, threshold=EVERYTHING)
     assert_same(client.search(KITCHEN, piece=10_000), scan(*KEYWORDS))
+
+
+def test_the_model_in_the_package_tells_phonemes(real_server, kitchen):
+    hits = Spotter(["front door", "call your sister"]).scan(KITCHEN)
+    with real_server.client() as client:
+        client.listen_for("front door", "call your sister")
+        found = client.hear(cut(kitchen, [1600]))
+        assert_same(found, hits)
+        assert_same(client.search(KITCHEN), hits)
+    for message, hit in zip(found, hits, strict=True):
+        assert [phoneme for phoneme, *_ in message["phonemes"]] == [place.phoneme for place in hit.phonemes]
+        assert message["end"] <= message["decided"] <= message["end"] + 1.0
 
 
 @pytest.mark.parametrize("sizes", [[1600], [7, 15999, 3, 40_000], [176_000]], ids=["even", "uneven", "whole"])

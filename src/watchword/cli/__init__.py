@@ -63,6 +63,7 @@ COMMANDS: dict[str, Lazy | Group] = {
     "spot": Lazy("watchword.cli.spot:spot", "Find words or phrases in files, folders or a stream."),
     "score": Lazy("watchword.cli.score:score", "Score a list of (audio path, keyword text) pairs."),
     "phonemes": Lazy("watchword.cli.phonemes:phonemes", "Show how a text will be pronounced, to correct it."),
+    "listen": Lazy("watchword.cli.listen:listen", "Hear words or phrases live, by microphone or pipe.", "listen"),
     "serve": Lazy("watchword.cli.serve:serve", "Open a page to try keywords on, by microphone or file.", "serve"),
     "evaluate": Lazy("watchword.cli.evaluate:evaluate", "Measure a bundle on benchmarks.", "evaluate"),
     "calibrate": Lazy(
