@@ -86,6 +86,50 @@ class SecondsDone:
             self._visible = False
 
 
+class FilesDone:
+    """Says on standard error how many of many files are done, how fast, and how long the rest will take.
+
+    Shares of files count by their size in bytes; how much audio that is, only the files that are finished say."""
+
+    def __init__(self, files: int, total_bytes: float) -> None:
+        self._files, self._total = files, max(total_bytes, 1.0)
+        self._finished, self._seconds = 0, 0.0
+        self._began = self._shown = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+        self._visible = False
+
+    def __enter__(self) -> "FilesDone":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def finish(self, seconds: float) -> None:
+        """Tells that one more file is finished, of so many seconds."""
+        self._finished += 1
+        self._seconds += seconds
+
+    def update(self, done_bytes: float) -> None:
+        """Tells how much of all files is done."""
+        now = time.monotonic()
+        took, between = now - self._began, _TERMINAL_SECONDS if self._terminal else _LINE_SECONDS
+        if took < _QUIET_SECONDS or now - self._shown < between or not 0 < done_bytes < self._total:
+            return
+        self._shown = now
+        left = took * (self._total - done_bytes) / done_bytes
+        speed = f", {self._seconds / took:.0f} times as fast as it was spoken" if self._finished else ""
+        line = f"{self._finished} of {self._files} files, {_clock(self._seconds)} of audio{speed}, {_clock(left)} left"
+        print(f"\r\x1b[K{line}" if self._terminal else line, end="" if self._terminal else "\n", file=sys.stderr)
+        sys.stderr.flush()
+        self._visible = self._terminal
+
+    def clear(self) -> None:
+        """Makes room on the terminal for something else."""
+        if self._visible:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self._visible = False
+
+
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"

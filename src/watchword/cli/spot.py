@@ -1,19 +1,29 @@
 """The command `watchword spot`: finds keywords in files, folders, or raw audio on standard input."""
 
+import hashlib
 import json as jsonlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from watchword.audio import SUFFIXES, AudioError, blocks, duration
+from watchword.cli.scanning import (
+    Outcome,
+    Sought,
+    number_of_processes,
+    said_of,
+    search_by_processes,
+    search_in_turn,
+)
 
 if TYPE_CHECKING:
     from watchword.runtime import Detection, Spotter
 
+Printer: TypeAlias = "Callable[[str, Detection], None]"
 STDIN = "-"
 _IPA = re.compile(r"(?<!\S)/[^/]*/(?!\S)")
 
@@ -43,28 +53,152 @@ def spot(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as soon as found.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads for each network.")] = 1,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes, each with a file of its own.", show_default="cores")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Keep what is found in this file, as JSON lines; files that it has finished are skipped."),
+    ] = None,
 ) -> None:
     """Find words or phrases in audio. Exit status: 0 found, 1 nothing found, 2 error."""
     keywords, paths = sort_arguments(arguments or [], keyword or [])
+    if resume is not None and Path(STDIN) in paths:
+        raise SpotError(
+            "spot: standard input cannot be searched again, so --resume is for files; leave one of them out"
+        )
     from watchword.runtime import Spotter
 
     spotter = Spotter(keywords, bundle, threshold, threads=threads)
+    sought = Sought(tuple(keywords), bundle, threshold, threads)
+    if resume is not None:
+        found, broken = _search_and_keep(spotter, sought, paths, jobs, resume)
+    else:
+        printer = _print_json if json else _Table(keywords)
+        sizes = [_size(path) for path in paths]
+        processes = 1 if Path(STDIN) in paths else number_of_processes(jobs, sizes, threads)
+        if processes > 1:
+            outcomes = _in_order(_searched(spotter, sought, paths, sizes, processes))
+            found, broken = _print_outcomes(outcomes, paths, printer)
+        else:
+            found, broken = _search_and_print(spotter, paths, printer)
+        if not found and not broken and not json:
+            lowest = min(keyword.threshold or 0.0 for keyword in spotter.keywords)
+            sentence = f"nothing found: no score reached {lowest:.2f}; --threshold finds more, and more wrongly"
+            typer.echo(sentence, err=True)
+    raise typer.Exit(2 if broken else 0 if found else 1)
+
+
+def _search_and_print(spotter: "Spotter", paths: Sequence[Path], printer: "Printer") -> tuple[int, int]:
+    """Searches one path after another, and prints each detection as soon as it is certain."""
     found, broken = 0, 0
-    printer = _print_json if json else _Table(keywords)
     for path in paths:
-        name = str(path)
         try:
             for hit in _hits(spotter, path):
-                printer(name, hit)
+                printer(str(path), hit)
                 found += 1
         except (AudioError, PermissionError) as error:
-            sentence = str(error) if isinstance(error, AudioError) else f"{path}: you may not read it"
-            typer.echo(sentence, err=True)
+            typer.echo(said_of(path, error), err=True)
             broken += 1
-    if not found and not broken and not json:
-        lowest = min(keyword.threshold or 0.0 for keyword in spotter.keywords)
-        typer.echo(f"nothing found: no score reached {lowest:.2f}; --threshold finds more, and more wrongly", err=True)
-    raise typer.Exit(2 if broken else 0 if found else 1)
+    return found, broken
+
+
+def _print_outcomes(outcomes: Iterator[Outcome], paths: Sequence[Path], printer: "Printer") -> tuple[int, int]:
+    found, broken = 0, 0
+    for outcome in outcomes:
+        if outcome.error:
+            typer.echo(outcome.error, err=True)
+            broken += 1
+        for hit in outcome.found:
+            printer(str(paths[outcome.number]), hit)
+            found += 1
+    return found, broken
+
+
+def _search_and_keep(
+    spotter: "Spotter", sought: Sought, paths: Sequence[Path], jobs: int | None, resume: Path
+) -> tuple[int, int]:
+    """Searches what the record has not finished, and adds every file to it as soon as it is."""
+    from watchword.cli.scan_record import ScanRecord
+
+    found, broken, new = 0, 0, 0
+    with ScanRecord(resume, _what(spotter)) as record:
+        sizes = {path: _size(path) for path in paths}
+        left = [path for path in paths if not record.holds(str(path), sizes[path])]
+        before = [path for path in paths if record.holds(str(path), sizes[path])]
+        found += sum(record.found_before(str(path), sizes[path]) for path in before)
+        of_left = [sizes[path] for path in left]
+        processes = number_of_processes(jobs, of_left, sought.threads)
+        try:
+            for outcome in _searched(spotter, sought, left, of_left, processes):
+                name = str(left[outcome.number])
+                if outcome.error:
+                    typer.echo(outcome.error, err=True)
+                    record.fail(name, outcome.error)
+                    broken += 1
+                    continue
+                rows = [_row(name, hit) for hit in outcome.found]
+                record.add(name, rows, outcome.seconds, sizes[left[outcome.number]])
+                found, new = found + len(rows), new + 1
+        except KeyboardInterrupt:
+            done = len(before) + new
+            typer.echo(
+                f"{resume}: {done} of {len(paths)} files are done; the same command goes on from there", err=True
+            )
+            raise
+        record.put_in_order([str(path) for path in paths])
+    done = f"{len(before) + new} of {len(paths)} files" + (f", {len(before)} of them before" if before else "")
+    typer.echo(f"{resume}: {found} detections in {done}", err=True)
+    return found, broken
+
+
+def _searched(
+    spotter: "Spotter", sought: Sought, paths: Sequence[Path], sizes: Sequence[int], processes: int
+) -> Iterator[Outcome]:
+    """The outcomes of files as they are finished, with progress on standard error."""
+    from watchword.cli.listening import FilesDone
+
+    with FilesDone(len(paths), sum(sizes)) as progress:
+        if processes > 1:
+            outcomes = search_by_processes(sought, paths, sizes, processes, progress.update)
+        else:
+            outcomes = search_in_turn(spotter, paths, sizes, progress.update)
+        for outcome in outcomes:
+            progress.finish(outcome.seconds)
+            progress.clear()
+            yield outcome
+
+
+def _in_order(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    """Outcomes in the order of their files: each when all before it are there; at Ctrl-C, whatever is there."""
+    early: dict[int, Outcome] = {}
+    following = 0
+    try:
+        for outcome in outcomes:
+            early[outcome.number] = outcome
+            while following in early:
+                yield early.pop(following)
+                following += 1
+    except KeyboardInterrupt:
+        yield from (early[number] for number in sorted(early))
+        raise
+
+
+def _what(spotter: "Spotter") -> dict[str, Any]:
+    """What a record says was looked for: with anything else it would be another scan."""
+    card = spotter.bundle.card
+    deciding = jsonlib.dumps([card["files"], card.get("scan", {})], sort_keys=True)
+    return {
+        "keywords": [[keyword.text, keyword.threshold] for keyword in spotter.keywords],
+        "bundle": f"{spotter.bundle.name} {hashlib.sha256(deciding.encode()).hexdigest()[:12]}",
+    }
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def sort_arguments(arguments: list[str], keywords: list[str]) -> tuple[list[str], list[Path]]:
@@ -117,7 +251,11 @@ def _hits(spotter: "Spotter", path: Path) -> "Iterator[Detection]":
 
 
 def _print_json(file: str, hit: "Detection") -> None:
-    row = {
+    print(jsonlib.dumps(_row(file, hit), ensure_ascii=False), flush=True)
+
+
+def _row(file: str, hit: "Detection") -> dict[str, Any]:
+    return {
         "file": file,
         "keyword": hit.keyword,
         "score": round(hit.score, 5),
@@ -125,7 +263,6 @@ def _print_json(file: str, hit: "Detection") -> None:
         "end": round(hit.end_seconds, 3),
         "threshold": hit.threshold,
     }
-    print(jsonlib.dumps(row, ensure_ascii=False), flush=True)
 
 
 class _Table:
