@@ -1,4 +1,4 @@
-"""The command `watchword probe`: can audio embeddings of a run be told from its text embeddings?"""
+"""The command `watchword probe`: tries to tell a run's audio embeddings from its text embeddings."""
 
 from pathlib import Path
 from typing import Annotated
