@@ -1,5 +1,6 @@
 """Curves of misses against false alarms: a picture, and the same as a table of numbers."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,8 @@ def write_curves(path: Path, curves: Mapping[str, Curve]) -> None:
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def draw_curves(path: Path, curves: Mapping[str, Curve]) -> None:

@@ -79,9 +79,12 @@ class Renderer:
         while place < size:
             source = self._sounds.noise[int(rng.integers(len(self._sounds.noise)))]
             length = min(round(rng.uniform(*STRETCH_SECONDS) * SAMPLE_RATE), size - place)
-            start = int(rng.integers(max(1, len(source) - length)))
-            piece = to_float(np.asarray(source[start : start + length]))
-            piece = np.resize(piece, length) if len(piece) < length else piece
+            if len(source) > length:
+                start = int(rng.integers(len(source) - length))
+                piece = to_float(np.asarray(source[start : start + length]))
+            else:  # around and around, from somewhere
+                whole = to_float(np.asarray(source))
+                piece = np.resize(np.roll(whole, -int(rng.integers(len(whole)))), length)
             power = float((piece.astype(np.float64) ** 2).mean())
             noise[place : place + length] = piece / np.sqrt(power + 1e-10)
             place += length

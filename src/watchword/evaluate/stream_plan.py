@@ -4,6 +4,7 @@ Utterances follow one another with pauses, five minutes a recording. At most hal
 keywords, one for each keyword in turn, the rest to others, while there are any. `stream_keywords` says what counts.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -99,7 +100,8 @@ def write_plan(folder: Path, plan: Plan) -> Path:
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
     return path
 
 
