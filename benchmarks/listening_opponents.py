@@ -2,9 +2,9 @@
 
     python benchmarks/listening_opponents.py [RECORDING] --keywords 1 10 100
 
-CPU seconds a second of audio for each number of keywords, and how many times Watchword's that is. Watchword listens as a
-stream, fed 100 ms at a time; pocketsphinx takes pieces of the same length; the recogniser of hama cannot stream, so it
-gets 28 s at a time, which flatters it. Without a recording, the examples are repeated.
+CPU seconds a second of audio for each number of keywords, and how many times Watchword's that is. Watchword listens as
+a stream, fed 100 ms at a time; pocketsphinx takes pieces of that length; the recogniser of hama cannot stream and gets
+28 s at a time, which flatters it. Without a recording, the examples are repeated.
 """
 
 import argparse

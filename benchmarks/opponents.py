@@ -125,7 +125,7 @@ def _token_classes(tokens: Sequence[str]) -> tuple[NDArray[np.float32], list[int
     """Which tokens stand for each of our phonemes, [phonemes, tokens], and those that stand for none."""
     classes = np.zeros((len(PHONEMES), len(tokens)), np.float32)
     for row, phoneme in enumerate(PHONEMES):
-        for symbol in f"{_IPA[phoneme.rstrip('012')]} {_UNSTRESSED.get(phoneme, '')}".split():
+        for symbol in f"{_IPA.get(phoneme.rstrip('012'), '')} {_UNSTRESSED.get(phoneme, '')}".split():
             classes[row, tokens.index(symbol)] = 1
     return classes, [tokens.index(symbol) for symbol in _SILENT]
 
