@@ -236,3 +236,16 @@ def test_gradients_reach_every_parameter(kind):
     silent = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()}
     # A softmax does not see what is added to all keys alike.
     assert silent <= {"network.key.bias"}
+
+
+def test_first_weights_are_those_of_keras():
+    torch.manual_seed(0)
+    network = PhonMatchNet(64, 32)
+    for name, parameter in network.named_parameters():
+        if parameter.ndim < 2:
+            assert not parameter.any(), name
+    for gate in network.gru.weight_hh_l0.chunk(3):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(32), atol=1e-5, rtol=0)
+    for matrix in (*network.gru.weight_ih_l0.chunk(3), network.query.weight, network.key.weight):
+        most = (6 / sum(matrix.shape)) ** 0.5
+        assert 0.95 * most < matrix.abs().max().item() <= most

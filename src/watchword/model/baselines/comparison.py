@@ -27,3 +27,18 @@ def last_states(gru: nn.GRU, rows: Tensor, lengths: Tensor, first: Tensor | None
 def attention_weights(scores: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the last dimension where `mask` is true."""
     return torch.softmax(scores.masked_fill(~mask, float("-inf")), dim=-1)
+
+
+def begin_as_keras(network: nn.Module) -> None:
+    """Draws first weights as Keras does: PhonMatchNet's own code is in Keras, and its defaults are a part of it.
+
+    Matrices by Glorot and Bengio (2010), a GRU's recurrent ones orthogonal, biases 0. From PyTorch's own, smaller
+    weights PhonMatchNet learned more slowly: an average precision of 0.058 in place of 0.097 after 300 steps (one
+    seed). CMCD, whose attention begins at Eq. 1 itself, did not gain by it, and begins as PyTorch does."""
+    for name, parameter in network.named_parameters():
+        if parameter.ndim < 2:
+            nn.init.zeros_(parameter)
+            continue
+        draw = nn.init.orthogonal_ if "weight_hh" in name else nn.init.xavier_uniform_
+        for gate in parameter.chunk(3 if "weight_hh" in name or "weight_ih" in name else 1):
+            draw(gate)

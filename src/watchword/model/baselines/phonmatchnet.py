@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from watchword.model.acoustic import frame_mask
-from watchword.model.baselines.comparison import Comparison, attention_weights, last_states
+from watchword.model.baselines.comparison import Comparison, attention_weights, begin_as_keras, last_states
 
 
 class PhonMatchNet(nn.Module):
@@ -24,6 +24,7 @@ class PhonMatchNet(nn.Module):
         self.gru = nn.GRU(dim, units, batch_first=True)
         self.utterance = nn.Linear(units, 1)
         self.phoneme = nn.Linear(dim, 1)
+        begin_as_keras(self)
 
     def forward(self, frames: Tensor, frame_lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Comparison:
         """Compares clips [n, frames, dim] with k texts each, [n, k, tokens, dim]; lengths [n] and [n, k]."""
