@@ -19,8 +19,12 @@ def train(
     ] = None,
     run: Annotated[
         Path | None,
+        # Two names: torchrun takes --run for a beginning of one of its own options, and refuses it.
         typer.Option(
-            help="The folder of the run; runs/NAME below WATCHWORD_WORK, or here, if not given.", show_default=False
+            "--run",
+            "--run-folder",
+            help="The folder of the run; runs/NAME below WATCHWORD_WORK, or here, if not given.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
