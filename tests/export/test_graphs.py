@@ -56,7 +56,9 @@ def test_frames_stay_accurate_over_half_a_minute_of_silence(exported, frames):
     model, folder = exported
     log_mel = np.full((1, frames, 40), np.log(1e-6), np.float32)
     log_mel[:, frames // 2 :] += np.random.default_rng(0).normal(size=(40,)).astype(np.float32)
-    exact = copy.deepcopy(model).double().acoustic(torch.from_numpy(log_mel).double()).detach().numpy()
+    if model.config.acoustic.context == "local":  # the last frames of a piece wait for what follows
+        log_mel = np.concatenate([log_mel, log_mel[:, -1:].repeat(model.acoustic.lookahead_frames, axis=1)], axis=1)
+    exact = copy.deepcopy(model).double().acoustic(torch.from_numpy(log_mel).double())[:, :frames].detach().numpy()
     assert np.abs(Sessions(folder).frames(log_mel) - exact).max() < 2e-5
 
 

@@ -23,7 +23,7 @@ SLACK_SECONDS = 0.3
 
 Found = tuple[str, float, float, float]
 """A keyword, a score, and the start and end in seconds."""
-LOWEST_SCORE = 0.3
+LOWEST_SCORE = 0.1
 """No threshold is looked for below this, so that not every candidate needs to be kept."""
 Scan = Callable[[str, Sequence[str]], Iterable[Found]]
 """Searches a file for keywords and gives every candidate of at least LOWEST_SCORE."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from watchword import __version__
 from watchword.audio import HOP_SAMPLES, SAMPLE_RATE
 from watchword.bundle import ACOUSTIC_FILE, FEATURES_FILE, PHONEMES_FILE, POOLING_FILE, TEXTUAL_FILE
+from watchword.export.streaming import StreamingAcoustic
 from watchword.model.acoustic import AcousticEncoder
 from watchword.model.features import NUM_BINS
 from watchword.model.keyword_model import KeywordModel
@@ -64,7 +65,9 @@ def exportable(model: KeywordModel) -> KeywordModel:
 
 
 def write_graphs(model: KeywordModel, folder: Path) -> None:
-    """Writes the ONNX files of an `exportable` model into a folder: four, or five with a phoneme classifier."""
+    """Writes the ONNX files of an `exportable` model into a folder: four, or five with a phoneme classifier.
+
+    Where the context is local, the acoustic graph takes and gives its state, see `StreamingAcoustic`."""
     dim = model.config.acoustic.dim
     # Examples of odd sizes, unlike any width, so that a size wrongly taken for a constant shows.
     _write(
@@ -74,13 +77,16 @@ def write_graphs(model: KeywordModel, folder: Path) -> None:
         folder / FEATURES_FILE,
         {"audio": ("batch", "samples")},
     )
-    _write(
-        _Frames(model.acoustic),
-        {"log_mel": torch.zeros(2, 53, NUM_BINS)},
-        {"frames": ("batch", "frames")},
-        folder / ACOUSTIC_FILE,
-        {"log_mel": ("batch", "frames")},
-    )
+    if model.config.acoustic.context == "local":
+        _write_stream(StreamingAcoustic(model.acoustic), folder / ACOUSTIC_FILE)
+    else:
+        _write(
+            _Frames(model.acoustic),
+            {"log_mel": torch.zeros(2, 53, NUM_BINS)},
+            {"frames": ("batch", "frames")},
+            folder / ACOUSTIC_FILE,
+            {"log_mel": ("batch", "frames")},
+        )
     _write(
         _Pool(model.acoustic),
         {"frames": torch.zeros(3, 53, dim), "lengths": torch.tensor([53, 20, 1])},
@@ -104,6 +110,21 @@ def write_graphs(model: KeywordModel, folder: Path) -> None:
             folder / PHONEMES_FILE,
             {"frames": ("batch", "frames")},
         )
+
+
+def _write_stream(streaming: StreamingAcoustic, path: Path) -> None:
+    """Writes the graph with inputs log_mel and past_NAME, and outputs frames and next_NAME, for each state's NAME."""
+    states = streaming.states
+    _write(
+        streaming,
+        {
+            "log_mel": torch.zeros(1, 53, NUM_BINS),
+            **{f"past_{name}": torch.zeros(1, channels, frames) for name, channels, frames in states},
+        },
+        {"frames": (None, "new"), **{f"next_{state.name}": (None, None, f"{state.name}_kept") for state in states}},
+        path,
+        {"log_mel": (None, "frames"), **{f"past_{state.name}": (None, None, f"{state.name}_past") for state in states}},
+    )
 
 
 def store_as_float16(path: Path) -> None:

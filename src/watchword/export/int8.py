@@ -36,7 +36,7 @@ def quantise(source: Path, target: Path, log_mels: Iterable[Array]) -> None:
         quantize_static(
             str(prepared),
             str(target),
-            _Reader(log_mels),
+            _Reader(log_mels, prepared),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             nodes_to_exclude=[name for name in nodes if any(part in name for part in KEPT_IN_FLOAT)],
@@ -86,12 +86,17 @@ def _declare_used_domains(path: Path) -> None:
 
 
 class _Reader(CalibrationDataReader):
-    def __init__(self, log_mels: Iterable[Array]) -> None:
+    """Gives each recording whole; a graph with a state begins each with none."""
+
+    def __init__(self, log_mels: Iterable[Array], graph: Path) -> None:
         self._left = iter(log_mels)
+        past = list(onnx.load(graph).graph.input)[1:]
+        channels = {state.name: state.type.tensor_type.shape.dim[1].dim_value for state in past}
+        self._states = {name: np.zeros((1, size, 0), np.float32) for name, size in channels.items()}
 
     def get_next(self) -> dict[str, Array] | None:  # type: ignore[override]
         log_mel = next(self._left, None)
-        return None if log_mel is None else {"log_mel": log_mel}
+        return None if log_mel is None else {"log_mel": log_mel, **self._states}
 
 
 @contextmanager

@@ -51,9 +51,21 @@ class Sessions:
         """Audio [b, samples] to log-mel [b, frames, 40]."""
         return self._run("log_mel", audio=audio)[0]
 
-    def frames(self, log_mel: Array) -> Array:
-        """Log-mel [b, frames, 40] to frames [b, frames, dim]."""
-        return self._run("frames", log_mel=log_mel)[0]
+    def frames(self, log_mel: Array, pieces: Sequence[int] = ()) -> Array:
+        """Log-mel [b, frames, 40] to frames [b, frames, dim]; where the context is local, to those that do not lean on
+        what would follow, [b, frames - lookahead, dim], in `pieces` of so many frames and a last one."""
+        past = self._sessions["frames"].get_inputs()[1:]
+        if not past:
+            return self._run("frames", log_mel=log_mel)[0]
+        rows = []
+        for row in log_mel:
+            states, found = [np.zeros((1, state.shape[1], 0), np.float32) for state in past], []
+            for piece in np.split(row[None], np.cumsum(pieces, dtype=int), axis=1):
+                named = dict(zip((state.name for state in past), states, strict=True))
+                frames, *states = self._run("frames", log_mel=piece, **named)
+                found.append(frames)
+            rows.append(np.concatenate(found, axis=1))
+        return np.concatenate(rows)
 
     def pool(self, frames: Array, lengths: Sequence[int]) -> Array:
         """Frames [n, t, dim], of which the first `lengths` count, to embeddings [n, dim]."""
@@ -104,13 +116,17 @@ def prove(model: KeywordModel, folder: Path) -> dict[str, float]:
             compare("text", embedding, torch_embedding, f"{count} phonemes")
             texts.append(embedding[0])
             torch_texts.append(torch_embedding[0])
+        ahead = model.acoustic.lookahead_frames if model.config.acoustic.context == "local" else 0
         for count in FRAMES:
             what = f"{count} frames"
-            audio = np.stack(list(_scenes(rng, FRAME_SAMPLES + (count - 1) * HOP_SAMPLES)))
+            audio = np.stack(list(_scenes(rng, FRAME_SAMPLES + (count + ahead - 1) * HOP_SAMPLES)))
             log_mel = model.features(torch.from_numpy(audio))
             compare("log_mel", sessions.log_mel(audio), log_mel, what)
-            frames = model.acoustic(log_mel)
+            frames = model.acoustic(log_mel)[:, :count]
             compare("frames", sessions.frames(log_mel.numpy()), frames, what)
+            if ahead and count > 60:
+                pieces = [ahead + 1, 1, *rng.integers(1, count // 8, 6).tolist()]
+                compare("frames", sessions.frames(log_mel.numpy(), pieces), frames, f"{what} in pieces")
             if model.frame_head is not None:
                 expected = torch.log_softmax(model.frame_head(frames), dim=-1)
                 compare("phonemes", sessions.phonemes(frames.numpy()), expected, what)

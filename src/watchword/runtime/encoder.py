@@ -42,13 +42,34 @@ class Encoder:
 
     def rows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """What spans are cut from, [frames, width], of audio [samples]: frame embeddings where the context is local,
-        else log-mel, whose spans go through the whole network by themselves."""
+        else log-mel, whose spans go through the whole network by themselves. Silence follows."""
+        if self.streams:
+            return self.stream_rows(np.pad(audio, (0, self.bundle.lookahead_frames * HOP_SAMPLES)))[0]
         log_mel = self.log_mel(audio)
         return _run(self._acoustic, "frames", log_mel=log_mel[None])[0] if self.is_local else log_mel
 
     def log_mel(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """The log-mel energies [frames, bins] of audio [samples]."""
         return _run(self._features, "log_mel", audio=audio[None])[0]
+
+    @property
+    def streams(self) -> bool:
+        """Whether frames of a stream can be computed once each, by `stream_rows`; graphs of old bundles cannot."""
+        return self.is_local and len(self._acoustic.get_inputs()) > 1
+
+    def stream_rows(
+        self, audio: NDArray[np.float32], state: Sequence[NDArray[np.float32]] = ()
+    ) -> tuple[NDArray[np.float32], Sequence[NDArray[np.float32]]]:
+        """The rows of the next piece of a recording: [new, width], and the state that the piece after it needs.
+
+        All but the first piece, whose state is (), give as many rows as `log_mel`; that one gives the bundle's
+        `lookahead_frames` fewer, and must be longer than those."""
+        session = self._acoustic
+        taken = session.get_inputs()
+        state = state or [np.zeros((1, past.shape[1], 0), np.float32) for past in taken[1:]]
+        named = dict(zip((past.name for past in taken), [self.log_mel(audio)[None], *state], strict=True))
+        frames, *after = session.run(None, named)
+        return np.asarray(frames)[0], [np.asarray(kept) for kept in after]
 
     def embed_spans(self, rows: NDArray[np.float32], starts: NDArray[np.integer], length: int) -> NDArray[np.float32]:
         """Embeds the spans rows[start : start + length]: unit vectors [starts, dim]."""

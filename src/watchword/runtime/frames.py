@@ -1,6 +1,6 @@
 """The frames of a recording that arrives piece by piece: the same as if it had been there whole."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,14 +43,36 @@ class FrameStream:
         return rows
 
 
-class FrameSteps:
-    """The frames of a recording in steps of `step_frames`: the same steps, whatever pieces the audio comes in."""
+class StateStream:
+    """What `FrameStream` does, for a bundle with a graph that keeps its state: each frame is computed once."""
 
-    def __init__(self, encoder: Encoder, step_frames: int) -> None:
-        self._stream = FrameStream(encoder)
-        self._size = step_frames * HOP_SAMPLES
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        before, self._after = encoder.silence_samples
+        self._lookahead = encoder.bundle.lookahead_frames
+        self._audio = np.zeros(before, np.float32)
+        self._state: Sequence[NDArray[np.float32]] = ()
+
+    def feed(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
+        """Takes samples at 16 kHz and returns the frames [new, width] that are now certain; all of them if `last`."""
+        # As many frames more as never come out, so that the last of the recording's do.
+        after = np.zeros(self._after + self._lookahead * HOP_SAMPLES if last else 0, np.float32)
+        self._audio = np.concatenate([self._audio, samples, after])
+        frames = num_frames(len(self._audio))
+        if frames <= (0 if self._state else self._lookahead):
+            return np.empty((0, self._encoder.width), np.float32)
+        rows, self._state = self._encoder.stream_rows(self._audio, self._state)
+        self._audio = self._audio[frames * HOP_SAMPLES :].copy()
+        return rows
+
+
+class FrameSteps:
+    """The frames of a recording in steps of `step_samples`: the same steps, whatever pieces the audio comes in."""
+
+    def __init__(self, encoder: Encoder, step_samples: int) -> None:
+        self._stream = StateStream(encoder) if encoder.streams else FrameStream(encoder)
+        self._size = self._missing = step_samples
         self._waiting: list[NDArray[np.float32]] = []
-        self._missing = self._size
         self.heard = 0
         """Samples that the frames given out so far have taken."""
 

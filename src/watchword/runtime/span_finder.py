@@ -22,6 +22,11 @@ class SpanFinder:
     def __init__(self, encoder: Encoder, settings: ScanSettings, margin: float) -> None:
         self._encoder, self._settings, self._margin = encoder, settings, margin
         self._lanes: list[_Lane] = []
+        self._muted_until = 0.0
+
+    def mute(self, until_seconds: float) -> None:
+        """Finds nothing that ends before this time."""
+        self._muted_until = until_seconds
 
     def add(self, keywords: Sequence[Keyword]) -> None:
         """Listens for more keywords, in the frames that come."""
@@ -33,10 +38,12 @@ class SpanFinder:
             lane.names.discard(name)
         self._lanes = [lane for lane in self._lanes if lane.names]
 
-    def feed(self, rows: NDArray[np.float32], first: int, last: bool) -> list[Detection]:
-        """Takes the next frames [frames, width], the first of which is number `first`; returns what is decided."""
+    def feed(self, rows: NDArray[np.float32], first: int, last: bool) -> list[tuple[Detection, int]]:
+        """Takes the next frames [frames, width], the first of which is number `first`; returns what is decided, each
+        with the number of the frame that it took."""
         found = [hit for lane in self._lanes for hit in lane.feed(rows, first, last)]
-        return sorted(found, key=lambda hit: hit.end_seconds)
+        heard = [hit for hit in found if hit.end_seconds >= self._muted_until]
+        return [(hit, first + len(rows) - 1) for hit in sorted(heard, key=lambda hit: hit.end_seconds)]
 
     def levels(self) -> dict[str, float]:
         """Each keyword's best score among the spans that ended in the last frames fed."""

@@ -39,6 +39,23 @@ class ScanSettings:
     """What a frame outside the keyword costs an alignment, in nats: what fits worse than this is left outside."""
     margin_seconds: float = 0.25
     """How far beyond the best span an alignment may reach."""
+    by_phonemes: bool = True
+    """Where the bundle has a phoneme classifier, its phonemes propose the places; else, or if not, usual lengths do."""
+    loosest_cost: float = 0.6
+    """No place is proposed whose frames cost more than this on average, in nats."""
+    longest_factor: float = 3.0
+    """No proposed place is longer than so many times the keyword's usual length."""
+    hold_seconds: float = 0.15
+    """A place is the best of its keyword so long before and after its end."""
+    length_weight: float = 0.3
+    """What a proposed place loses for each squared unit of ln(length / usual length): 0.05 at one and a half times."""
+    size_weight: float = 0.03
+    """What a keyword's score gains for each phoneme more than `size_usual`, or loses for each less: chance says a long
+    one more rarely."""
+    size_usual: int = 10
+    """The number of phonemes at which a score is neither raised nor lowered."""
+    size_most: int = 16
+    """More phonemes than these raise a score no further."""
     smoothing_steps: int = 1
     """Scores are averaged over this many neighbouring span ends (odd; 1: not at all)."""
     overlap: float = 0.25
@@ -57,6 +74,10 @@ class ScanSettings:
             raise ValueError(f"scan: length_prior is {self.length_prior}; it must not be below 0")
         if self.length_ratio <= 1:
             raise ValueError(f"scan: length_ratio is {self.length_ratio}; it must be above 1")
+        if min(self.loosest_cost, self.length_weight, self.size_weight) < 0:
+            raise ValueError("scan: loosest_cost, length_weight and size_weight must not be below 0")
+        if min(self.longest_factor, self.hold_seconds, self.size_usual, self.size_most) <= 0:
+            raise ValueError("scan: longest_factor, hold_seconds, size_usual and size_most must be above 0")
         if min(self.phoneme_weight, self.outside_cost, self.margin_seconds) < 0:
             raise ValueError("scan: phoneme_weight, outside_cost and margin_seconds must not be below 0")
         if self.smoothing_steps < 1 or self.smoothing_steps % 2 == 0:

@@ -107,7 +107,7 @@ class Spotter:
         detections in the order of their ends, each as soon as nothing that follows can change it.
 
         However the recording is cut into blocks, the detections are the same. `progress` is told the seconds done."""
-        stream = self.stream(step_seconds=self.settings.block_seconds, keep_seconds=0.0, near_margin=0.0)
+        stream = self._stream(SAMPLE_RATE, self.settings.block_seconds, 0.0, 0.0)
         for block in blocks:
             yield from stream.feed(block)
             if progress:
@@ -120,16 +120,17 @@ class Spotter:
         self,
         sample_rate: int = SAMPLE_RATE,
         *,
-        step_seconds: float | None = None,
         keep_seconds: float = 10.0,
         near_margin: float = 0.1,
     ) -> Stream:
         """Begins to listen to one recording or microphone, whose samples come at `sample_rate`.
 
         Args:
-            step_seconds: How much audio is worked through at a time; None for the settings'.
             keep_seconds: How much of the latest audio is kept for `Stream.clip`.
             near_margin: What scores this much below its threshold is kept in `Stream.near_misses`."""
+        return self._stream(sample_rate, self.settings.step_seconds, keep_seconds, near_margin)
+
+    def _stream(self, sample_rate: int, step_seconds: float, keep_seconds: float, near_margin: float) -> Stream:
         return Stream(
             self.encoder,
             self.keywords,

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from watchword.audio import HOP_SAMPLES, SAMPLE_RATE, AudioError
+from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE, AudioError
 from watchword.runtime.detection import Detection
 from watchword.runtime.encoder import Encoder
 from watchword.runtime.frames import FrameSteps
 from watchword.runtime.intake import Intake, Recent
 from watchword.runtime.keywords import Keyword, as_keyword
+from watchword.runtime.phoneme_finder import PhonemeFinder
 from watchword.runtime.span_finder import SpanFinder
 from watchword.runtime.spans import FRAMES_PER_SECOND, ScanSettings
 
@@ -33,12 +34,12 @@ class Stream:
         threshold: float,
         sample_rate: int = SAMPLE_RATE,
         *,
-        step_seconds: float | None = None,
+        step_seconds: float,
         keep_seconds: float = 10.0,
         near_margin: float = 0.1,
     ) -> None:
         self._encoder, self._settings, self._threshold = encoder, settings, threshold
-        self._step_frames = max(1, round((step_seconds or settings.step_seconds) * FRAMES_PER_SECOND))
+        self._step_samples = hops(step_seconds)
         self._keep_seconds, self._margin = keep_seconds, near_margin
         self.sample_rate = sample_rate
         self._keywords: dict[str, Keyword] = {}
@@ -49,10 +50,11 @@ class Stream:
         """Begins a new recording, with the keywords that there are now: as if the stream were new."""
         self._intake = Intake(self.sample_rate)
         self._recent = Recent(self._keep_seconds)
-        self._steps = FrameSteps(self._encoder, self._step_frames)
-        self._finder = SpanFinder(self._encoder, self._settings, self._margin)
+        self._steps = FrameSteps(self._encoder, self._step_samples)
+        by_phonemes = self._settings.by_phonemes and self._encoder.hears_phonemes
+        self._finder = (PhonemeFinder if by_phonemes else SpanFinder)(self._encoder, self._settings, self._margin)
         self._frames, self._ended = 0, False
-        self._muted_until = 0.0
+        self._silence = self._encoder.silence_samples[0] / SAMPLE_RATE
         self._near: deque[Detection] = deque(maxlen=NEAR_MISSES)
         if self._keywords:
             self._finder.add(list(self._keywords.values()))
@@ -93,7 +95,7 @@ class Stream:
 
     def mute(self, until_seconds: float) -> None:
         """Reports nothing that ends before this time of the recording: while one speaks oneself, for example."""
-        self._muted_until = max(self._muted_until, until_seconds)
+        self._finder.mute(until_seconds + self._silence)
 
     @property
     def keywords(self) -> tuple[Keyword, ...]:
@@ -121,25 +123,42 @@ class Stream:
 
     def _feed(self, samples: NDArray[np.float32], last: bool) -> list[Detection]:
         self._recent.add(samples)
-        found: list[Detection] = []
+        fired: list[Detection] = []
         for rows, ending in self._steps.feed(samples, last):
             hits = self._finder.feed(rows, self._frames, ending)
             self._frames += len(rows)
-            found += [self._placed(hit, self._steps.heard / SAMPLE_RATE) for hit in hits]
-        fired = []
-        for hit in found:
-            if hit.end_seconds < self._muted_until:
-                continue
-            (fired if hit.score >= hit.threshold else self._near).append(hit)
+            for hit in (self._placed(hit, frame) for hit, frame in hits):
+                (fired if hit.score >= hit.threshold else self._near).append(hit)
         return fired
 
-    def _placed(self, hit: Detection, decided: float) -> Detection:
-        """A detection in the times of the recording, of which `decided` seconds are heard."""
-        offset = self._encoder.silence_frames * HOP_SAMPLES / SAMPLE_RATE
+    def _placed(self, hit: Detection, frame: int) -> Detection:
+        """A detection in the times of the recording, which took its frame number `frame` to be decided."""
+        heard = self._heard_by(frame) / SAMPLE_RATE
+        if self._ended:
+            heard = min(heard, self.seconds)
 
         def place(seconds: float) -> float:
-            return min(max(seconds - offset, 0.0), decided)
+            return min(max(seconds - self._silence, 0.0), self._steps.heard / SAMPLE_RATE)
 
         return replace(
-            hit, start_seconds=place(hit.start_seconds), end_seconds=place(hit.end_seconds), decided_seconds=decided
+            hit,
+            start_seconds=place(hit.start_seconds),
+            end_seconds=place(hit.end_seconds),
+            decided_seconds=max(heard, place(hit.end_seconds)),
+            phonemes=tuple(
+                phoneme._replace(start_seconds=place(phoneme.start_seconds), end_seconds=place(phoneme.end_seconds))
+                for phoneme in hit.phonemes
+            ),
         )
+
+    def _heard_by(self, frame: int) -> int:
+        """How many samples a stream has heard when frame number `frame` is there: whole steps of `step_seconds`."""
+        ahead = self._encoder.bundle.lookahead_frames if self._encoder.is_local else 0
+        needed = (frame + ahead) * HOP_SAMPLES + FRAME_SAMPLES - self._encoder.silence_samples[0]
+        step = hops(self._settings.step_seconds)
+        return -(-needed // step) * step
+
+
+def hops(seconds: float) -> int:
+    """Whole hops of 10 ms, one at least, in samples."""
+    return max(1, round(seconds * FRAMES_PER_SECOND)) * HOP_SAMPLES
