@@ -64,7 +64,7 @@ class ScanSettings:
     """Two detections of one keyword end at least this far apart."""
     step_seconds: float = 0.2
     """A stream decides this often: a smaller step is a little faster to answer, and costs more."""
-    block_seconds: float = 20.0
+    block_seconds: float = 5.0
     """Audio is worked through in pieces of this length. It changes memory and speed, never detections."""
 
     def __post_init__(self) -> None:
