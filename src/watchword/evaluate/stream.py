@@ -26,7 +26,7 @@ MakeSearch: TypeAlias = Callable[[Sequence[str]], Search]
 """Makes a search for keywords; must be picklable, since every process makes its own."""
 Progress: TypeAlias = Callable[[int, int], object]
 """Told how many recordings of how many are done."""
-LOWEST_SCORE = 0.2
+LOWEST_SCORE = -1.0
 
 
 class Heard(NamedTuple):
