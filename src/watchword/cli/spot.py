@@ -46,7 +46,7 @@ def spot(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Report scores from this on; -1 reports every peak.", show_default="the bundle's"),
+        typer.Option(help="Report scores from this on; -1 reports whatever is proposed.", show_default="the bundle's"),
     ] = None,
     bundle: Annotated[
         Path | None, typer.Option(help="A bundle's folder.", show_default="the one inside the package")
