@@ -4,9 +4,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.train.in_ranks import in_ranks
+from tests.train.rank_work import laws
 from watchword.data.store import Store
 
 SMALL = """
@@ -71,3 +74,15 @@ def start_training(small_recipe: Path) -> Callable[..., subprocess.Popen[str]]:
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def rank_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `ranks_found` leaves the runs that two ranks, or one of them alone, have trained."""
+    return tmp_path_factory.mktemp("ranks")
+
+
+@pytest.fixture(scope="session")
+def ranks_found(rank_runs: Path, small_recipe: Path) -> list[dict[str, Any]]:
+    """What each of two ranks found, all in one pair of processes: they take seconds to start."""
+    return in_ranks(laws, 2, rank_runs, small_recipe, rank_runs)

@@ -1,6 +1,8 @@
 """Crops: what is cut out of a recording around a word, or set in silence, and how crops are joined into rows."""
 
+import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -66,7 +68,7 @@ class Row(NamedTuple):
         if self.rate != 1.0:
             audio = soxr.resample(audio, SAMPLE_RATE * self.rate, SAMPLE_RATE, quality="LQ")
         # A resampler may give a sample more or less than was reckoned with.
-        return np.pad(audio, (0, max(0, self.size - len(audio))))[: self.size]
+        return audio if len(audio) == self.size else np.pad(audio, (0, max(0, self.size - len(audio))))[: self.size]
 
     def frame_phones(self, store: Store, frames: int) -> np.ndarray:
         """The phone at the centre of each frame; -1 where it is unknown, 0 in silence."""
@@ -74,13 +76,13 @@ class Row(NamedTuple):
         centre = FRAME_SAMPLES // 2
         for crop, at in zip(self.crops, self._starts(), strict=True):
             for phone, start, end in _phones(crop, store).tolist():
-                first = max(0, int(np.ceil(((start + at) / self.rate - centre) / HOP_SAMPLES)))
-                last = min(frames, int(np.ceil(((end + at) / self.rate - centre) / HOP_SAMPLES)))
+                first = max(0, math.ceil(((start + at) / self.rate - centre) / HOP_SAMPLES))
+                last = min(frames, math.ceil(((end + at) / self.rate - centre) / HOP_SAMPLES))
                 found[first : max(first, last)] = phone
         return found
 
     def _starts(self) -> list[int]:
-        return [0, *np.cumsum([crop.size for crop in self.crops])[:-1].tolist()]
+        return list(accumulate((crop.size for crop in self.crops[:-1]), initial=0))
 
 
 def join(crops: Sequence[Crop], rng: np.random.Generator) -> list[Row]:
@@ -114,10 +116,8 @@ def _phones(crop: Crop, store: Store) -> np.ndarray:
     if crop.alone:
         phones = phones[(phones["start"] >= crop.first) & (phones["end"] <= crop.last)]
     shift = crop.before - crop.first
-    rows = np.column_stack([phones["id"], phones["start"], phones["end"]]).astype(np.int64) + np.array(
-        [0, shift, shift]
-    )
-    rows[:, 1:] = rows[:, 1:].clip(0, crop.size)
+    starts, ends = (phones[name].astype(np.int64) + shift for name in ("start", "end"))
+    rows = np.stack([phones["id"].astype(np.int64), starts.clip(0, crop.size), ends.clip(0, crop.size)], axis=1)
     return rows[rows[:, 2] > rows[:, 1]]
 
 

@@ -93,11 +93,16 @@ def joined_ranks(device: torch.device) -> Iterator[Ranks]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    store, rank, size = next(dist.rendezvous("env://"))  # pyright: ignore[reportPrivateImportUsage]
+    # torchrun keeps one store for all its restarts, where a rank may find the address of one that is gone, and wait.
+    attempt = f"restart {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')} of {size} ranks"
+    store = dist.PrefixStore(attempt, store)  # pyright: ignore[reportPrivateImportUsage]
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     with warnings.catch_warnings():
         # The new name of this argument is too new for the oldest PyTorch that is supported.
         warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
-        yield Ranks(dist.get_rank(), dist.get_world_size(), dist.new_group(backend="gloo", timeout=PATIENCE))
+        yield Ranks(rank, size, dist.new_group(backend="gloo", timeout=PATIENCE))
     # After a fault others may be gone, and this would wait for them.
     dist.destroy_process_group()
 
