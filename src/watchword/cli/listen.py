@@ -58,6 +58,12 @@ def listen(
     device: Annotated[
         str | None, typer.Option(help="A microphone: its number, or a part of its name.", show_default="the default")
     ] = None,
+    gate: Annotated[
+        bool,
+        typer.Option(
+            "--gate", help="Rest while nobody speaks, which saves power; needs pip install 'watchword[gate]'."
+        ),
+    ] = False,
     list_devices: Annotated[bool, typer.Option("--list-devices", help="List the microphones, and end.")] = False,
 ) -> None:
     """Listen for words or phrases. Ctrl-C ends it; with standard input, exit status 0 found, 1 nothing found."""
@@ -77,7 +83,7 @@ def listen(
         sources = kept_open(
             lambda again: standard_input(rate) if piped else Microphone(device, again, screen.say), screen.say
         )
-        for hit, samples in hear(spotter, sources, screen):
+        for hit, samples in hear(spotter, sources, screen, gate):
             found += 1
             path = clips.save(hit, samples) if clips else None
             screen.found(hit, path)
@@ -109,7 +115,10 @@ class Screen(Protocol):
 
 
 def hear(
-    spotter: Spotter, sources: Iterable[tuple[Source, Iterable[NDArray[np.int16]]]], screen: Screen
+    spotter: Spotter,
+    sources: Iterable[tuple[Source, Iterable[NDArray[np.int16]]]],
+    screen: Screen,
+    gate: bool = False,
 ) -> Iterator[tuple[Detection, NDArray[np.float32]]]:
     """Listens to sources, one after the other, and yields detections with their sound at 16 kHz.
 
@@ -119,7 +128,7 @@ def hear(
     for source, blocks in sources:
         offset = 0.0 if began is None else time.monotonic() - began
         began = time.monotonic() if began is None else began
-        stream = spotter.stream(source.sample_rate, keep_seconds=_KEPT_SECONDS)
+        stream = spotter.stream(source.sample_rate, keep_seconds=_KEPT_SECONDS, gate=gate)
         screen.begin(source.name)
 
         def placed(

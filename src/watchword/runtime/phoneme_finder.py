@@ -67,10 +67,11 @@ class PhonemeFinder:
 
     def feed(self, rows: NDArray[np.float32], first: int, last: bool) -> list[tuple[Detection, int]]:
         """Takes the next frames [frames, width], the first of which is number `first`; returns what is decided, each
-        with the number of the frame that it took."""
+        with the number of the frame that it took. Frames that are left out between two calls are in no place."""
         costs = self._encoder.phoneme_costs(rows)
-        if not self._fed:
+        if not self._fed or first != self._fed:
             self._search.begin_at(first)
+            self._paths, self._rows, self._costs = self._paths[:0], self._rows[:0], self._costs[:0]
         paths = self._search.feed(costs)
         self._latest = paths[-max(1, round(self._settings.step_seconds * FRAMES_PER_SECOND)) :]
         self._rows, self._costs = np.concatenate([self._rows, rows]), np.concatenate([self._costs, costs])
@@ -83,6 +84,11 @@ class PhonemeFinder:
         self._paths = self._paths[-2 * self._hold :]
         self._rows, self._costs = self._rows[-self._needed :].copy(), self._costs[-self._needed :].copy()
         return found
+
+    @property
+    def reach_frames(self) -> int:
+        """No place depends on frames that are farther before its end than this."""
+        return self._needed
 
     def levels(self) -> dict[str, float]:
         """Each keyword's score at the best place that ended in the last frames fed."""

@@ -46,8 +46,9 @@ class PhonemeSearch:
         self._rest = np.empty(0, np.int32)  # paths in a later one
 
     def begin_at(self, frame: int) -> None:
-        """Says, before anything is fed, which frame of the recording comes first."""
+        """Says which frame of the recording comes next, and forgets what was before it."""
         self._frame = frame
+        self._first[:], self._rest[:] = FAR, FAR
         self._rest[self._entrances] = frame & (_WRAP - 1)
 
     def add(self, phonemes: Sequence[NDArray[np.int64]], longest: Sequence[int]) -> None:

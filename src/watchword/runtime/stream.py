@@ -1,7 +1,7 @@
 """A stream: one recording or microphone listened to as it comes, with keywords that may change."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE, AudioError
 from watchword.runtime.detection import Detection
 from watchword.runtime.encoder import Encoder
 from watchword.runtime.frames import FrameSteps
+from watchword.runtime.gate import GatedSteps, GateError, Voice
 from watchword.runtime.intake import Intake, Recent
 from watchword.runtime.keywords import Keyword, as_keyword
 from watchword.runtime.phoneme_finder import PhonemeFinder
@@ -37,10 +38,12 @@ class Stream:
         step_seconds: float,
         keep_seconds: float = 10.0,
         near_margin: float = 0.1,
+        voice: Callable[[], Voice] | None = None,
     ) -> None:
         self._encoder, self._settings, self._threshold = encoder, settings, threshold
         self._step_samples = hops(step_seconds)
         self._keep_seconds, self._margin = keep_seconds, near_margin
+        self._voice = voice
         self.sample_rate = sample_rate
         self._keywords: dict[str, Keyword] = {}
         self.reset()
@@ -50,10 +53,15 @@ class Stream:
         """Begins a new recording, with the keywords that there are now: as if the stream were new."""
         self._intake = Intake(self.sample_rate)
         self._recent = Recent(self._keep_seconds)
-        self._steps = FrameSteps(self._encoder, self._step_samples)
         by_phonemes = self._settings.by_phonemes and self._encoder.hears_phonemes
         self._finder = (PhonemeFinder if by_phonemes else SpanFinder)(self._encoder, self._settings, self._margin)
-        self._frames, self._ended = 0, False
+        self._steps = FrameSteps(self._encoder, self._step_samples)
+        if self._voice is not None:
+            if not isinstance(self._finder, PhonemeFinder):
+                raise GateError("gate: is for bundles that find by phonemes, as this one does not; leave the gate out")
+            reach = self._finder.reach_frames
+            self._steps = GatedSteps(self._encoder, self._step_samples, self._voice(), reach)
+        self._ended = False
         self._silence = self._encoder.silence_samples[0] / SAMPLE_RATE
         self._near: deque[Detection] = deque(maxlen=NEAR_MISSES)
         if self._keywords:
@@ -75,7 +83,8 @@ class Stream:
         return self._feed(self._intake.feed(np.empty(0, np.float32), last=True), last=True)
 
     def add(self, *keywords: str | Keyword) -> None:
-        """Listens for more keywords from now on: at most a step of what was fed before is still searched for them.
+        """Listens for more keywords from now on: at most a step of what was fed before, or what a gate holds back,
+        is still searched for them.
 
         Raises TextError or PhonemeError for one that cannot be spoken, ValueError for a name that is taken."""
         settled = [as_keyword(k).settled(self._threshold, self._settings.refractory_seconds) for k in keywords]
@@ -112,9 +121,14 @@ class Stream:
         """The latest 100 that came within `near_margin` below their threshold, in the order of decision."""
         return tuple(self._near)
 
+    @property
+    def rests(self) -> bool:
+        """Whether a gate keeps the networks at rest, for nobody speaks."""
+        return isinstance(self._steps, GatedSteps) and self._steps.rests
+
     def levels(self) -> dict[str, float]:
         """Each keyword's best score in the last step, -1 at least: what a live view draws."""
-        found = self._finder.levels()
+        found = {} if self.rests else self._finder.levels()
         return {name: max(-1.0, found.get(name, -1.0)) for name in self._keywords}
 
     def clip(self, hit: Detection, before_seconds: float = 0.3, after_seconds: float = 0.3) -> NDArray[np.float32]:
@@ -125,15 +139,14 @@ class Stream:
         self._recent.add(samples)
         fired: list[Detection] = []
         for rows, ending in self._steps.feed(samples, last):
-            hits = self._finder.feed(rows, self._frames, ending)
-            self._frames += len(rows)
+            hits = self._finder.feed(rows, self._steps.first, ending)
             for hit in (self._placed(hit, frame) for hit, frame in hits):
                 (fired if hit.score >= hit.threshold else self._near).append(hit)
         return fired
 
     def _placed(self, hit: Detection, frame: int) -> Detection:
         """A detection in the times of the recording, which took its frame number `frame` to be decided."""
-        heard = self._heard_by(frame) / SAMPLE_RATE
+        heard = max(self._heard_by(frame), self._steps.woken) / SAMPLE_RATE
         if self._ended:
             heard = min(heard, self.seconds)
 
