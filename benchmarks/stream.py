@@ -5,8 +5,8 @@
 Systems: Watchword (found by phonemes, verified by the cosine); Watchword by the cosine alone; one small network trained
 in context and on cut-out words, both ways (left out where their bundles are not named); pocketsphinx's keyphrases; a
 search of the phoneme probabilities of hama's recogniser. All hear the same recordings (what `watchword evaluate
---benchmark stream` hears), in one run; CPU seconds are those of the search alone, with a threshold so low that the whole
-curve is measured, which costs Watchword more than listening does.
+--benchmark stream` hears), in one run. CPU seconds are those of searching whole recordings; listening, in small steps,
+costs Watchword more: listening_opponents.py.
 
 What each system found is kept in --out as it comes: an interrupted run goes on. Delete the folder to measure afresh.
 """
