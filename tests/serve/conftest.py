@@ -221,8 +221,16 @@ class Page:
         ActionChains(self.browser).key_down(Keys.SHIFT).send_keys(Keys.TAB * times).key_up(Keys.SHIFT).perform()
 
     def wait(self, condition, what, seconds=PATIENCE_SECONDS):
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        def now():
+            try:
+                return condition()
+            except StaleElementReferenceException:  # the page has just drawn it anew
+                return None
+
         end = time.monotonic() + seconds
-        while not (result := condition()):
+        while not (result := now()):
             assert time.monotonic() < end, f"waited for {what}; the page says {self.text('body')!r}"
             time.sleep(0.05)
         return result
@@ -249,10 +257,10 @@ class Page:
 
     def found(self):
         """The detections as (name, seconds, score)."""
-        rows = [
-            [row.find_element("css selector", part).text for part in (".what", ".when", ".score")]
-            for row in self.all("#detections li")
-        ]
+        rows = self.script(
+            """return [...document.querySelectorAll("#detections li")].map((row) =>
+                 [".what", ".when", ".score"].map((part) => row.querySelector(part).innerText.trim()));"""
+        )
         return [
             (name, 60 * float(when.split(":")[0]) + float(when.split(":")[1]), float(score))
             for name, when, score in rows

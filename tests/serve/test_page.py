@@ -47,7 +47,7 @@ def test_typed_keyword_is_heard_by_the_microphone(page, spoken):
     assert seconds == pytest.approx(FRONT_DOOR_SECONDS - spoken[1], abs=0.6)  # a microphone takes a while to start
     assert score > 0.4
     page.wait(lambda: "front door" in page.script("return document.getElementById('announcer').textContent"), "words")
-    page.find(".play").click()
+    page.wait(lambda: page.find(".play").click() is None, "a clip to be clicked")
     page.wait(lambda: page.find(".play").get_attribute("aria-pressed") == "true", "the clip to play")
     page.wait(lambda: page.find(".play").get_attribute("aria-pressed") == "false", "the clip to end")
     page.find("#microphone").click()
