@@ -4,7 +4,7 @@ import select
 import sys
 import time
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,34 +50,19 @@ def _more_waits(stream: BinaryIO) -> bool:
         return False
 
 
-class SecondsDone:
-    """Says on standard error how much of a recording is done, how fast, and how long the rest will take."""
+class _Line:
+    """A line on standard error that says how far something is: redrawn on a terminal, else a new one now and then."""
 
-    def __init__(self, name: str, total_seconds: float) -> None:
-        self._name, self._total = name, total_seconds
+    def __init__(self) -> None:
         self._began = self._shown = time.monotonic()
         self._terminal = sys.stderr.isatty()
         self._visible = False
 
-    def __enter__(self) -> "SecondsDone":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.clear()
-
-    def update(self, done_seconds: float) -> None:
-        """Tells how many seconds of the recording are done."""
-        now = time.monotonic()
-        took, between = now - self._began, _TERMINAL_SECONDS if self._terminal else _LINE_SECONDS
-        if took < _QUIET_SECONDS or now - self._shown < between or done_seconds >= self._total:
-            return
-        self._shown = now
-        left = took * (self._total - done_seconds) / done_seconds
-        speed = f"{done_seconds / took:.0f} times as fast as it was spoken"
-        line = f"{self._name}: {_clock(done_seconds)} of {_clock(self._total)}, {speed}, {_clock(left)} left"
-        print(f"\r\x1b[K{line}" if self._terminal else line, end="" if self._terminal else "\n", file=sys.stderr)
-        sys.stderr.flush()
-        self._visible = self._terminal
 
     def clear(self) -> None:
         """Makes room on the terminal for something else."""
@@ -85,24 +70,46 @@ class SecondsDone:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
             self._visible = False
 
+    def _took(self) -> float | None:
+        """Seconds since the beginning, where it is time for a line; else None."""
+        now = time.monotonic()
+        took, between = now - self._began, _TERMINAL_SECONDS if self._terminal else _LINE_SECONDS
+        if took < _QUIET_SECONDS or now - self._shown < between:
+            return None
+        self._shown = now
+        return took
 
-class FilesDone:
+    def _show(self, line: str) -> None:
+        print(f"\r\x1b[K{line}" if self._terminal else line, end="" if self._terminal else "\n", file=sys.stderr)
+        sys.stderr.flush()
+        self._visible = self._terminal
+
+
+class SecondsDone(_Line):
+    """Says on standard error how much of a recording is done, how fast, and how long the rest will take."""
+
+    def __init__(self, name: str, total_seconds: float) -> None:
+        super().__init__()
+        self._name, self._total = name, total_seconds
+
+    def update(self, done_seconds: float) -> None:
+        """Tells how many seconds of the recording are done."""
+        if done_seconds >= self._total or (took := self._took()) is None:
+            return
+        left = took * (self._total - done_seconds) / done_seconds
+        speed = f"{done_seconds / took:.0f} times as fast as it was spoken"
+        self._show(f"{self._name}: {_clock(done_seconds)} of {_clock(self._total)}, {speed}, {_clock(left)} left")
+
+
+class FilesDone(_Line):
     """Says on standard error how many of many files are done, how fast, and how long the rest will take.
 
     Shares of files count by their size in bytes; how much audio that is, only the files that are finished say."""
 
     def __init__(self, files: int, total_bytes: float) -> None:
+        super().__init__()
         self._files, self._total = files, max(total_bytes, 1.0)
         self._finished, self._seconds = 0, 0.0
-        self._began = self._shown = time.monotonic()
-        self._terminal = sys.stderr.isatty()
-        self._visible = False
-
-    def __enter__(self) -> "FilesDone":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.clear()
 
     def finish(self, seconds: float) -> None:
         """Tells that one more file is finished, of so many seconds."""
@@ -111,23 +118,12 @@ class FilesDone:
 
     def update(self, done_bytes: float) -> None:
         """Tells how much of all files is done."""
-        now = time.monotonic()
-        took, between = now - self._began, _TERMINAL_SECONDS if self._terminal else _LINE_SECONDS
-        if took < _QUIET_SECONDS or now - self._shown < between or not 0 < done_bytes < self._total:
+        if not 0 < done_bytes < self._total or (took := self._took()) is None:
             return
-        self._shown = now
         left = took * (self._total - done_bytes) / done_bytes
         speed = f", {self._seconds / took:.0f} times as fast as it was spoken" if self._finished else ""
-        line = f"{self._finished} of {self._files} files, {_clock(self._seconds)} of audio{speed}, {_clock(left)} left"
-        print(f"\r\x1b[K{line}" if self._terminal else line, end="" if self._terminal else "\n", file=sys.stderr)
-        sys.stderr.flush()
-        self._visible = self._terminal
-
-    def clear(self) -> None:
-        """Makes room on the terminal for something else."""
-        if self._visible:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-            self._visible = False
+        files = f"{self._finished} of {self._files} files"
+        self._show(f"{files}, {_clock(self._seconds)} of audio{speed}, {_clock(left)} left")
 
 
 def _clock(seconds: float) -> str:

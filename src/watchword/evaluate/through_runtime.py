@@ -9,8 +9,8 @@ from watchword.evaluate.clips import Audio, Scorer
 
 
 def load_scorer(path: Path | None, aligned: bool = False) -> tuple[Path, Scorer]:
-    """The folder of a bundle (None: the one inside the package) and its scorer: cosines, or, `aligned`, what detections
-    are scored by. Raises what the runtime raises."""
+    """The folder of a bundle (None: the one inside the package) and its scorer: cosines, or, `aligned`, cosines
+    lowered by what phonemes cost. Raises what the runtime raises."""
     from watchword.runtime import Bundle, Spotter
 
     bundle = Bundle.load(path)

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from watchword.data.segment import Segment, SegmentError, Timed, numbered_lines
+from watchword.data.segment import Segment, SegmentError, Timed
 from watchword.prepare.textgrid import read_textgrid
-from watchword.prepare.timed import fit_phones, fit_words
+from watchword.prepare.timed import fit_phones, fit_words, read_ctm
 
 
 class Alignments:
@@ -42,15 +42,8 @@ class Alignments:
 def _read_ctm(path: Path) -> dict[str, list[Timed]]:
     """Reads lines `NAME CHANNEL START DURATION WORD`, in seconds, comments after `;;`."""
     words: dict[str, list[Timed]] = {}
-    for number, line in numbered_lines(path):
-        columns = line.split()
-        if not columns or line.startswith(";;"):
-            continue
-        try:
-            name, start, seconds, word = columns[0], float(columns[2]), float(columns[3]), columns[4]
-        except (IndexError, ValueError):
-            raise SegmentError(f"{path}, line {number}: is not NAME CHANNEL START DURATION WORD") from None
-        words.setdefault(name, []).append(Timed(word, start, start + seconds))
+    for _, name, word in read_ctm(path):
+        words.setdefault(name, []).append(word)
     if not words:
         raise SegmentError(f"{path}: is empty; give a CTM file or a folder of TextGrids")
     return {name: sorted(found, key=lambda word: word.start_seconds) for name, found in words.items()}

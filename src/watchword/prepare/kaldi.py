@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watchword.data.segment import Segment, SegmentError, Timed, numbered_lines
-from watchword.prepare.timed import fit_words
+from watchword.prepare.timed import fit_words, read_ctm
 
 
 @dataclass(frozen=True)
@@ -94,19 +94,13 @@ def _read_ctm(path: Path, stretches: dict[str, _Stretch], audio: dict[str, str])
     """Reads `NAME CHANNEL START DURATION WORD [CONFIDENCE]` into the words of each utterance."""
     times: dict[str, list[Timed]] = {}
     recorded: dict[str, list[Timed]] = {}
-    for number, line in numbered_lines(path):
-        columns = line.split()
-        if not columns or line.startswith(";;"):
-            continue
-        try:
-            name, start, seconds, word = columns[0], float(columns[2]), float(columns[3]), columns[4]
-        except (IndexError, ValueError):
-            raise SegmentError(f"{path}, line {number}: is not NAME CHANNEL START DURATION WORD") from None
+    for number, name, word in read_ctm(path):
         if name in audio:
-            recorded.setdefault(name, []).append(Timed(word, start, start + seconds))
+            recorded.setdefault(name, []).append(word)
         elif name in stretches:
-            first = stretches[name].start_seconds + start
-            times.setdefault(name, []).append(Timed(word, first, first + seconds))
+            first = stretches[name].start_seconds
+            start, end = first + word.start_seconds, first + word.end_seconds
+            times.setdefault(name, []).append(Timed(word.text, start, end))
         else:
             raise SegmentError(f"{path}, line {number}: {name} is neither a recording nor an utterance of this folder")
     for words in recorded.values():

@@ -1,15 +1,31 @@
 """Word and phone times that a corpus brings along: laid on its transcript, or left out where they do not fit."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from watchword.data.segment import Timed
+from watchword.data.segment import SegmentError, Timed, numbered_lines
 from watchword.text.phonemes import PHONEMES
 
 _SILENCES = frozenset({"", "sil", "sp", "silence", "<eps>", "<sil>", "<silence>", "#0"})
 _UNKNOWN = re.compile(r"<.*>|\[.*\]|spn|nsn|unk", re.IGNORECASE)
 _POSITION = re.compile(r"_[BIES]$")
 _KNOWN_PHONES = frozenset(PHONEMES[2:])
+
+
+def read_ctm(path: Path) -> Iterator[tuple[int, str, Timed]]:
+    """Reads lines `NAME CHANNEL START DURATION WORD [CONFIDENCE]`, comments after `;;`: line number, name, word (seconds).
+
+    Raises SegmentError naming file and line."""
+    for number, line in numbered_lines(path):
+        columns = line.split()
+        if not columns or line.startswith(";;"):
+            continue
+        try:
+            name, start, seconds, word = columns[0], float(columns[2]), float(columns[3]), columns[4]
+        except (IndexError, ValueError):
+            raise SegmentError(f"{path}, line {number}: is not NAME CHANNEL START DURATION WORD") from None
+        yield number, name, Timed(word, start, start + seconds)
 
 
 def is_silence(name: str) -> bool:

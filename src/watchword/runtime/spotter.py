@@ -69,7 +69,7 @@ class Spotter:
         """Scores clips (16 kHz mono) against texts, [clips, texts], by the best of a text's pronunciations.
 
         The score is the cosine of two embeddings, as in the paper. `aligned` lowers it by what the text's phonemes cost
-        in the clip, as detections are scored, where the bundle has a phoneme classifier; some 0.3 ms a pair."""
+        in the clip, where the bundle has a phoneme classifier; some 0.3 ms a pair. Detections count length, too."""
         if not len(clips) or not len(texts):
             return np.empty((len(clips), len(texts)), np.float32)
         rows = [self.encoder.clip_rows(_mono(clip, SAMPLE_RATE)) for clip in clips]
