@@ -14,7 +14,7 @@ _KNOWN_PHONES = frozenset(PHONEMES[2:])
 
 
 def read_ctm(path: Path) -> Iterator[tuple[int, str, Timed]]:
-    """Reads lines `NAME CHANNEL START DURATION WORD [CONFIDENCE]`, comments after `;;`: line number, name, word (seconds).
+    """Reads lines `NAME CHANNEL START DURATION WORD`, comments after `;;`: line number, name, word (in seconds).
 
     Raises SegmentError naming file and line."""
     for number, line in numbered_lines(path):
