@@ -15,7 +15,9 @@ FEATURES_FILE, ACOUSTIC_FILE, ACOUSTIC_INT8_FILE = "features.onnx", "acoustic.on
 POOLING_FILE, TEXTUAL_FILE, PHONEMES_FILE = "pooling.onnx", "textual.onnx", "phonemes.onnx"
 LEXICON_FILE, G2P_FILE, NOTICE_FILE = "lexicon.txt.xz", "g2p.npz", "NOTICE.md"
 _REQUIRED = (FEATURES_FILE, POOLING_FILE, TEXTUAL_FILE, LEXICON_FILE, G2P_FILE)
-_DEFAULT = Path(__file__).parent / "bundles" / "default"
+DEFAULT = Path(__file__).parent / "bundles" / "default"
+# A bundle's files that decide its scores: the card itself changes when figures are written on it.
+_SCORING_SUFFIXES = (".onnx", ".xz", ".npz")
 _AGAIN = "export or fetch the bundle again"
 
 
@@ -35,7 +37,7 @@ class Bundle:
         """Reads a bundle's folder (None: the one inside the package).
 
         Sizes are always compared with the card, SHA-256 hashes where `verify`. Raises BundleError."""
-        folder = _DEFAULT if path is None else Path(path)
+        folder = DEFAULT if path is None else Path(path)
         if not folder.is_dir():
             if path is None:
                 raise BundleError("bundle: this installation of Watchword has none inside; name a bundle's folder")
@@ -103,6 +105,14 @@ class Bundle:
     def sha256(self) -> str:
         """A hash of the card, and so of every file it lists."""
         return _sha256(self.path / CARD_FILE)
+
+
+def bundle_hash(folder: Path) -> str:
+    """SHA-256 over the names and contents of the files of a bundle that decide its scores (not its card)."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.suffix in _SCORING_SUFFIXES):
+        digest.update(f"{path.name} {_sha256(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> Bundle:
@@ -178,4 +188,4 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-__all__ = ["FORMAT", "Bundle", "BundleError", "write_card"]
+__all__ = ["DEFAULT", "FORMAT", "Bundle", "BundleError", "bundle_hash", "write_card"]

@@ -77,6 +77,7 @@ COMMANDS: dict[str, Lazy | Group] = {
     ),
     "table": Lazy("watchword.cli.table:table", "Print a table of the paper, ours beside published; or run it."),
     "export": Lazy("watchword.cli.export:export", "Turn a training run into a bundle.", "train"),
+    "card": Lazy("watchword.cli.card:card", "Print a bundle's passport: limits, sources, origin, figures."),
     "version": Lazy("watchword.cli.version:version", "Print the version, and those of what it runs on."),
 }
 

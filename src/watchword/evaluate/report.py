@@ -1,7 +1,6 @@
 """Reports of an evaluation: JSON on disk, a table for people, and the figures on a bundle's card."""
 
 import datetime
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -12,25 +11,16 @@ from typing import Any
 from rich.table import Table
 
 from watchword import __version__
+from watchword.bundle import bundle_hash
 from watchword.evaluate.benchmarks import Result
 from watchword.evaluate.metrics import Figure
 
 FORMAT = 1
 CARD = "card.json"
-# A bundle's files that decide its scores: the card itself changes when figures are written on it.
-_SCORING_SUFFIXES = (".onnx", ".xz", ".npz")
 
 
 class ReportError(ValueError):
     """A report or card that cannot be read, or that belong to different bundles."""
-
-
-def bundle_hash(folder: Path) -> str:
-    """SHA-256 over the names and contents of the files of a bundle that decide its scores (not its card)."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.iterdir() if path.suffix in _SCORING_SUFFIXES):
-        digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()
 
 
 def build_report(bundle: Path, results: Sequence[Result], command: str) -> dict[str, Any]:
@@ -140,3 +130,15 @@ def _write_json(path: Path, table: dict[str, Any]) -> None:
         raise ReportError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+__all__ = [
+    "ReportError",
+    "build_report",
+    "bundle_hash",
+    "merge_into_card",
+    "percent",
+    "read_report",
+    "report_tables",
+    "write_report",
+]

