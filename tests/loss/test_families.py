@@ -37,6 +37,12 @@ def inputs(family: str, labels: Tensor) -> list[Tensor]:
         return [affinity, torch.ones(n, 1, dtype=torch.bool), torch.ones(n, 9, dtype=torch.bool)]
     if family == "verification":
         return [torch.randn(n).requires_grad_(), labels > 1]
+    if family == "negatives":
+        # One audio row without a text is pushed from nothing, and all rows are above the margin.
+        alike = (torch.eye(6)[:1] + 0.2 * torch.randn(7, 6)).requires_grad_()
+        pairs = torch.ones(3, n + 4, dtype=torch.bool)
+        pairs[0] = False
+        return [audio, text, alike[:3].detach().requires_grad_(), alike[3:].detach().requires_grad_(), pairs]
     return [torch.randn(n, 4, 72).requires_grad_(), torch.randint(-1, 72, (n, 4))]
 
 

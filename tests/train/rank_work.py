@@ -57,6 +57,8 @@ class Toy(nn.Module):
             return self.audio(x), self.text(rest[0]), rest[1]
         if self.family == "adversarial":
             return self.audio(x), self.text(rest[0])
+        if self.family == "negatives":
+            return self.audio(x), self.text(rest[0]), self.audio(rest[1]), self.text(rest[2]), rest[3]
         if self.family == "keyword":
             return self.audio(x), rest[0]
         if self.family == "monotonic":
@@ -75,6 +77,9 @@ def whole_rows(family: str) -> list[Tensor]:
         return [x, words[LABELS]]
     if family == "keyword":
         return [x, LABELS]
+    if family == "negatives":
+        heard, extra = torch.randn(ROWS, DIM, generator=draw), torch.randn(ROWS, DIM, generator=draw)
+        return [x, words[LABELS], heard, extra, torch.rand(ROWS, 2 * ROWS, generator=draw) < 0.7]
     if family == "verification":
         return [x, LABELS % 2 == 0]
     if family == "frame":

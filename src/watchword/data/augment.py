@@ -82,6 +82,21 @@ class Augmenter:
             audio = np.round(audio * 127) / 127
         return np.clip(audio, -1.0, 1.0).astype(np.float32)
 
+    def non_speech(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Returns samples that say nothing: noise, music, babble of three voices or more, or near-silence."""
+        kinds = ["noise", "noise", "quiet", *(["music"] if self.music else []), *(["babble"] if self.babble else [])]
+        kind = kinds[int(rng.integers(len(kinds)))]
+        if kind == "noise":
+            sound = self._noise(size, rng)
+        elif kind == "music":
+            sound = _stretch_of(self.music, size, rng)
+        elif kind == "babble":
+            sound = np.sum([_stretch_of(self.babble, size, rng) for _ in range(int(rng.integers(3, 7)))], axis=0)
+        else:
+            sound = np.zeros(size, np.float32)
+            sound += rng.standard_normal(size, np.float32) * np.float32(10 ** rng.uniform(-5, -3))
+        return sound.astype(np.float32)
+
     def _scene(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Sets speech in a room, and among noise, music and voices; the ratios are to the speech as the room has it."""
         c, size = self.config, len(audio)

@@ -11,12 +11,19 @@ from torch.utils.data import DataLoader, Dataset
 
 from watchword.audio import FRAME_SAMPLES, SAMPLE_RATE, num_frames, span_frames
 from watchword.data.augment import Augmenter
-from watchword.data.crops import Crop, Row, join
+from watchword.data.crops import NO_UTTERANCE, Crop, Row, join
+from watchword.data.near_texts import NearTexts
+from watchword.data.negatives import Negative, part_of, pushed_from, straddling
 from watchword.data.pairs import PairSampler
 from watchword.data.store import Store
 
 _ROWS = 1
 """A stream of chance for each row, (seed, step, 1, row), beside the draw's own, (seed, step)."""
+_NEGATIVES = 2
+"""One for all that carries no text, (seed, step, 2): with it and without it a step draws the same words."""
+_NON_SPEECH_SECONDS = (0.3, 1.0)
+_LEAST_SILENCE = SAMPLE_RATE // 5
+_LONGEST_GAP = SAMPLE_RATE * 3 // 10
 
 
 class BatchConfig(BaseModel):
@@ -27,7 +34,13 @@ class BatchConfig(BaseModel):
     `wide_share` of these take in some of that silence, since recordings of one word are scored whole. Up to
     `extra_spans` other words and phrases that lie wholly in the crop are learned from as well. Crops are then joined
     into rows of about the longest one's length, so that a batch holds little padding, and each row is distorted as one
-    scene."""
+    scene.
+
+    The last five add what `objective.negatives` learns from, beside the words. `partial_share` of crops give a part of
+    their word as a span without a text, `straddle_share` of those in context one over a border of words, where their
+    phones are known; `non_speech_share` of words in silence one of that silence, and as many crops again are noise or
+    babble. `near_texts` and `made_up_texts` add, for that share of a batch's texts, a neighbour in the store and a
+    pseudo-word."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,13 +55,27 @@ class BatchConfig(BaseModel):
     extra_spans: int = Field(default=4, ge=0)
     jitter: float = 0.0
     speed: tuple[float, ...] = Field(default=(1.0, 1.0), min_length=2)
+    partial_share: float = Field(default=0.0, ge=0, le=1)
+    straddle_share: float = Field(default=0.0, ge=0, le=1)
+    non_speech_share: float = Field(default=0.0, ge=0, le=1)
+    near_texts: float = Field(default=0.0, ge=0, le=1)
+    made_up_texts: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def has_negatives(self) -> bool:
+        """Whether batches hold spans without a text, or texts without a span."""
+        return any(
+            (self.partial_share, self.straddle_share, self.non_speech_share, self.near_texts, self.made_up_texts)
+        )
 
 
 class Batch(NamedTuple):
     """Crops [b, samples] with spans [n, 3] (crop, first frame, last frame exclusive) of labels [n] and phonemes [n, p].
 
     `frame_phonemes` [b, frames] is -1 where unknown, 0 in silence. For models that compare pairs each span comes with
-    other texts: `other_labels` [n, 2], `others` [n, 2, p] and `other_lengths` [n, 2]."""
+    other texts: `other_labels` [n, 2], `others` [n, 2, p] and `other_lengths` [n, 2]. Where the recipe asks for
+    negatives there are `negative_spans` [m, 3] without a text, `extra_phonemes` [k, q] of texts without a span, and
+    `negative_pairs` [m, n + k]: which texts of the whole batch, then extra ones, each such span is pushed from."""
 
     audio: Tensor
     audio_lengths: Tensor
@@ -60,6 +87,10 @@ class Batch(NamedTuple):
     other_labels: Tensor | None = None
     others: Tensor | None = None
     other_lengths: Tensor | None = None
+    negative_spans: Tensor | None = None
+    negative_pairs: Tensor | None = None
+    extra_phonemes: Tensor | None = None
+    extra_lengths: Tensor | None = None
 
     def model_inputs(self) -> dict[str, Tensor]:
         """Returns the arguments of the model's forward."""
@@ -125,6 +156,7 @@ class BatchMaker:
         self.store, self.augmenter, self.config, self.seed = store, augmenter, config, seed
         self.rank, self.ranks, self.pairs = rank, ranks, pairs
         self.sampler = ClassSampler(store, config, seed)
+        self.near_texts = NearTexts(store.phonemes)
         # Items stand in the order of utterances: those of one are a slice.
         self._first = np.searchsorted(store.items["utterance"], np.arange(len(store.utterances) + 1))
 
@@ -140,30 +172,36 @@ class BatchMaker:
         for place, number in enumerate(range(own.start, own.stop)):
             row, frames = rows[number], num_frames(rows[number].size)
             rng = np.random.default_rng((self.seed, step, _ROWS, number))
-            audio[place, : row.size] = self.augmenter(row.audio(self.store, rng), rng)
+            sound = self.augmenter.non_speech if self.config.non_speech_share else None
+            audio[place, : row.size] = self.augmenter(row.audio(self.store, rng, sound), rng)
             phones[place, :frames] = row.frame_phones(self.store, frames)
             for label, start, end in row.spans:
                 spans.append((place, *span_frames(start, end, frames)))
                 labels.append(label)
-        arrays = [
-            audio,
-            np.array([row.size for row in rows[own]]),
-            np.array(spans),
-            np.array(labels),
-            *self._texts(np.array(labels)),
-            phones,
-        ]
+        arrays = {
+            "audio": audio,
+            "audio_lengths": np.array([row.size for row in rows[own]]),
+            # A row of noise alone has no span.
+            "spans": np.array(spans, np.int64).reshape(-1, 3),
+            "labels": np.array(labels, np.int64),
+            "frame_phonemes": phones,
+        }
+        arrays |= self._texts(arrays["labels"], "phonemes", "phoneme_lengths")
+        whole = np.array([label for row in rows for label, _, _ in row.spans])
         if self.pairs:
             counts = np.cumsum([0, *(len(row.spans) for row in rows)])
-            whole = np.array([label for row in rows for label, _, _ in row.spans])
             others = self.pairs.draw(whole, step)[counts[own.start] : counts[own.stop]]
-            arrays += [others, *self._texts(others)]
-        return Batch(*(torch.from_numpy(np.ascontiguousarray(a)) for a in arrays))
+            arrays |= {"other_labels": others, **self._texts(others, "others", "other_lengths")}
+        if self.config.has_negatives:
+            arrays |= self._negatives(rows[own], whole, step)
+        return Batch(**{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()})
 
     def draw(self, step: int) -> list[Row]:
         """Decides on all rows of a step's batch, reading none; alike on every rank."""
         items, rng = self.sampler.draw(step)
         crops = [self._crop(int(item), rng) for item in items]
+        if self.config.has_negatives:
+            crops = self._with_negatives(items, crops, np.random.default_rng((self.seed, step, _NEGATIVES)))
         rows = join(crops, rng) if self.config.in_context else [Row([crop], joined=False) for crop in crops]
         speeds = self.config.speed
         if max(speeds) > min(speeds):
@@ -171,13 +209,68 @@ class BatchMaker:
             rows = [row._replace(rate=float(rate)) for row, rate in zip(rows, drawn, strict=True)]
         return rows
 
-    def _texts(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _texts(self, labels: np.ndarray, name: str, lengths: str) -> dict[str, np.ndarray]:
         """The phoneme ids of labels [...], padded with 0 to [..., p], and their numbers [...]."""
-        said = [self.store.phonemes[label] for label in labels.reshape(-1)]
-        phonemes = np.zeros((len(said), max(map(len, said))), np.int64)
-        for row, ids in enumerate(said):
-            phonemes[row, : len(ids)] = ids
-        return phonemes.reshape(*labels.shape, -1), np.array([len(s) for s in said]).reshape(labels.shape)
+        phonemes, sizes = _padded([self.store.phonemes[label] for label in labels.reshape(-1)])
+        return {name: phonemes.reshape(*labels.shape, -1), lengths: sizes.reshape(labels.shape)}
+
+    def _with_negatives(self, items: np.ndarray, crops: list[Crop], rng: np.random.Generator) -> list[Crop]:
+        """Puts spans without a text into crops, and adds crops that hold no speech at all."""
+        c = self.config
+        found = [
+            crop._replace(negatives=self._negatives_of(int(item), crop, rng))
+            for item, crop in zip(items, crops, strict=True)
+        ]
+        for _ in range(round(c.non_speech_share * len(crops))):
+            size = round(rng.uniform(*_NON_SPEECH_SECONDS) * SAMPLE_RATE)
+            found.append(Crop(NO_UTTERANCE, 0, size, [], negatives=[Negative(-1, 0, size, ())]))
+        return found
+
+    def _negatives_of(self, item: int, crop: Crop, rng: np.random.Generator) -> list[Negative]:
+        c, (utterance, start, end, label, _) = self.config, self.store.items[item].tolist()
+        phones, shift, found = self.store.phones(utterance), crop.before - crop.first, []
+        if rng.random() < c.partial_share and (part := part_of(label, start, end, phones, rng)):
+            found.append(part.moved(shift))
+        if not crop.alone and rng.random() < c.straddle_share:
+            words = self._neighbours(utterance, start, end)
+            if words:
+                word = words[int(rng.integers(len(words)))]
+                over = straddling(label, (start, end), word, phones, rng).moved(shift)
+                found += [over] if over.start >= 0 and over.end <= crop.size else []
+        if crop.alone and rng.random() < c.non_speech_share:
+            taken = [(first, last) for _, first, last in crop.spans]
+            first, last = min(f for f, _ in taken), max(e for _, e in taken)
+            start, end = (0, first) if first >= crop.size - last else (last, crop.size)
+            found += [Negative(-1, start, end, ())] if end - start >= _LEAST_SILENCE else []
+        return found
+
+    def _neighbours(self, utterance: int, start: int, end: int) -> list[tuple[int, int]]:
+        """The words right before and right after [start, end), where no pause lies between."""
+        rows = self.store.items[self._first[utterance] : self._first[utterance + 1]]
+        words = [(s, e) for _, s, e, _, count in rows.tolist() if count == 1]
+        before = [word for word in words if 0 <= start - word[1] <= _LONGEST_GAP]
+        after = [word for word in words if 0 <= word[0] - end <= _LONGEST_GAP]
+        return [*before[-1:], *after[:1]]
+
+    def _negatives(self, rows: Sequence[Row], whole: np.ndarray, step: int) -> dict[str, np.ndarray]:
+        """One rank's spans without a text and its share of texts without a span; `whole` has all labels [n]."""
+        rng = np.random.default_rng((self.seed, step, _NEGATIVES, 1))
+        count = len(np.unique(whole))
+        near, made_up = (round(share * count) for share in (self.config.near_texts, self.config.made_up_texts))
+        extra = self.near_texts.draw(whole, near, made_up, rng) if near + made_up else []
+        negatives, spans = [], []
+        for place, row in enumerate(rows):
+            frames = num_frames(row.size)
+            negatives += row.negatives
+            spans += [(place, *span_frames(negative.start, negative.end, frames)) for negative in row.negatives]
+        cuts = [len(extra) * rank // self.ranks for rank in (self.rank, self.rank + 1)]
+        phonemes, lengths = _padded(extra[slice(*cuts)])
+        return {
+            "negative_spans": np.array(spans, np.int64).reshape(-1, 3),
+            "negative_pairs": pushed_from(negatives, whole, extra, self.store.phonemes),
+            "extra_phonemes": phonemes,
+            "extra_lengths": lengths,
+        }
 
     def _crop(self, item: int, rng: np.random.Generator) -> Crop:
         c, (utterance, start, end, label, _) = self.config, self.store.items[item].tolist()
@@ -222,6 +315,14 @@ class BatchMaker:
         most = min(self.config.jitter * SAMPLE_RATE, (end - start) / 4)
         a, b = rng.uniform(-most, most, 2)
         return max(0, round(start + a)), min(size, round(end + b))
+
+
+def _padded(said: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences of ids as rows, padded with 0 to [n, p], and their lengths [n]."""
+    phonemes = np.zeros((len(said), max(map(len, said), default=1)), np.int64)
+    for row, ids in enumerate(said):
+        phonemes[row, : len(ids)] = ids
+    return phonemes, np.array([len(ids) for ids in said], np.int64)
 
 
 def share_of_rows(sizes: Sequence[int], rank: int, ranks: int) -> slice:

@@ -1,7 +1,7 @@
 """Crops: what is cut out of a recording around a word, or set in silence, and how crops are joined into rows."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -9,8 +9,13 @@ import numpy as np
 import soxr
 
 from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE
+from watchword.data.negatives import Negative
 from watchword.data.store import Store
 
+Sound = Callable[[int, np.random.Generator], np.ndarray]
+"""Makes so many samples of something that is no speech."""
+NO_UTTERANCE = -1
+"""The utterance of a crop of such sound."""
 Spans = list[tuple[int, int, int]]
 """Label, start and end, in samples."""
 
@@ -18,7 +23,8 @@ Spans = list[tuple[int, int, int]]
 class Crop(NamedTuple):
     """A stretch [first, last) of an utterance, not yet read, between `before` and `after` samples of silence, if any.
 
-    `alone` means that it is set in near-silence; `spans` count from the start of the crop."""
+    `alone` means that it is set in near-silence; `spans` and `negatives` count from the start of the crop. A crop of
+    NO_UTTERANCE is to be filled with sound that is no speech."""
 
     utterance: int
     first: int
@@ -27,6 +33,7 @@ class Crop(NamedTuple):
     alone: bool = False
     before: int = 0
     after: int = 0
+    negatives: Sequence[Negative] = ()
 
     @property
     def size(self) -> int:
@@ -59,9 +66,20 @@ class Row(NamedTuple):
             for label, start, end in crop.spans
         ]
 
-    def audio(self, store: Store, rng: np.random.Generator) -> np.ndarray:
-        """Reads the row's samples, float32; crops that are joined are brought to the same loudness."""
-        pieces = [_read(crop, store, rng) for crop in self.crops]
+    @property
+    def negatives(self) -> list[Negative]:
+        """The spans without a text of all its crops, in samples of the row."""
+        return [
+            negative.moved(at, self.rate)
+            for crop, at in zip(self.crops, self._starts(), strict=True)
+            for negative in crop.negatives
+        ]
+
+    def audio(self, store: Store, rng: np.random.Generator, sound: Sound | None = None) -> np.ndarray:
+        """Reads the row's samples, float32; crops that are joined are brought to the same loudness.
+
+        `sound` fills crops of NO_UTTERANCE; without it they are silent."""
+        pieces = [_read(crop, store, rng, sound) for crop in self.crops]
         if self.joined:
             pieces = [_faded(piece * (0.3 / max(float(np.abs(piece).max()), 1e-3))) for piece in pieces]
         audio = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
@@ -101,7 +119,9 @@ def join(crops: Sequence[Crop], rng: np.random.Generator) -> list[Row]:
     return [Row([row[i] for i in rng.permutation(len(row))], joined=True) for row in rows]
 
 
-def _read(crop: Crop, store: Store, rng: np.random.Generator) -> np.ndarray:
+def _read(crop: Crop, store: Store, rng: np.random.Generator, sound: Sound | None) -> np.ndarray:
+    if crop.utterance == NO_UTTERANCE:
+        return sound(crop.size, rng) if sound else np.zeros(crop.size, np.float32)
     audio = store.audio(crop.utterance)[crop.first : crop.last].astype(np.float32) / 32768.0
     if crop.alone:
         return _in_silence(audio, crop, rng)
@@ -110,6 +130,8 @@ def _read(crop: Crop, store: Store, rng: np.random.Generator) -> np.ndarray:
 
 def _phones(crop: Crop, store: Store) -> np.ndarray:
     """Phones as rows (id, start, end) in samples of a crop; without any, the whole crop is unknown."""
+    if crop.utterance == NO_UTTERANCE:
+        return np.array([(0, 0, crop.size)], np.int64)
     phones = store.phones(crop.utterance)
     if not len(phones):
         return np.array([(-1, 0, crop.size)], np.int64)

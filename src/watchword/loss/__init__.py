@@ -6,6 +6,7 @@ from watchword.loss.adversarial import ModalityAdversary
 from watchword.loss.frame import FramePhonemes
 from watchword.loss.keyword import AAMSoftmax, SphereFace2
 from watchword.loss.monotonic import MonotonicMatching
+from watchword.loss.negatives import ProxyNegatives
 from watchword.loss.pairwise import AsymmetricProxy, Clat, ProxyBD, ProxyMS
 from watchword.loss.relational import CrossRelational, RelationalProxy
 from watchword.loss.triplet import MultiviewTriplet, Triplet
@@ -25,4 +26,5 @@ FAMILIES: dict[str, dict[str, type[nn.Module]]] = {
     "adversarial": {"modality_adversary": ModalityAdversary},
     "verification": {"match": MatchCrossEntropy},
     "frame": {"frame_phonemes": FramePhonemes},
+    "negatives": {"proxy_negatives": ProxyNegatives},
 }

@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
+from torch.nn import functional
 
 from watchword.model.acoustic import AcousticConfig, AcousticEncoder, frame_mask
 from watchword.model.features import LogMel, frame_counts
@@ -57,21 +58,33 @@ class KeywordModel(nn.Module):
         phonemes: Tensor,
         phoneme_lengths: Tensor,
         frame_phonemes: Tensor | None = None,
+        negative_spans: Tensor | None = None,
+        negative_pairs: Tensor | None = None,
+        extra_phonemes: Tensor | None = None,
+        extra_lengths: Tensor | None = None,
     ) -> Match:
         """Encodes crops [crops, samples] once, pools `spans` of them and encodes their `phonemes` [n, tokens].
 
-        A span is (crop, first frame, last frame exclusive); see Match for what comes out."""
+        A span is (crop, first frame, last frame exclusive); see Match for what comes out. Spans without a text and
+        texts without a span come with the others through both encoders, and out apart."""
         frames, _ = self.frames(audio, audio_lengths)
-        spoken, span_lengths = gather_spans(frames, spans)
+        every = spans if negative_spans is None else torch.cat([spans, negative_spans])
+        spoken, span_lengths = gather_spans(frames, every)
         pooled = self.acoustic.pool(spoken, span_lengths)
+        spoken, span_lengths = spoken[: len(spans)], span_lengths[: len(spans)]
         first, place = distinct(labels)
-        tokens, texts = self.textual(phonemes[first], phoneme_lengths[first])
-        tokens, texts = tokens[place], texts[place]
+        written, lengths = phonemes[first], phoneme_lengths[first]
+        if extra_phonemes is not None and extra_lengths is not None:
+            written = torch.cat([_widened(written, extra_phonemes), _widened(extra_phonemes, written)])
+            lengths = torch.cat([lengths, extra_lengths])
+        tokens, texts = self.textual(written, lengths)
+        extra_text = None if extra_phonemes is None else texts[len(first) :]
+        tokens, texts = tokens[place, : phonemes.shape[1]], texts[place]
         spoken_mask = frame_mask(span_lengths, spoken.shape[1])
         token_mask = frame_mask(phoneme_lengths, phonemes.shape[1])
         aligned, affinity = self.attention(tokens, spoken, spoken_mask)
         return Match(
-            audio=pooled,
+            audio=pooled[: len(spans)],
             text=texts,
             labels=labels,
             phoneme_audio=aligned[token_mask],
@@ -82,6 +95,9 @@ class KeywordModel(nn.Module):
             frame_mask=spoken_mask,
             frame_logits=None if self.frame_head is None else self.frame_head(frames),
             frame_phonemes=frame_phonemes,
+            negative_audio=None if negative_spans is None else pooled[len(spans) :],
+            extra_text=extra_text,
+            negative_pairs=negative_pairs,
         )
 
 
@@ -91,6 +107,11 @@ def distinct(labels: Tensor) -> tuple[Tensor, Tensor]:
     unique, place = torch.unique(labels, return_inverse=True)
     rows = torch.arange(len(labels), device=labels.device)
     return torch.full_like(unique, len(labels)).scatter_reduce(0, place, rows, "amin"), place
+
+
+def _widened(phonemes: Tensor, other: Tensor) -> Tensor:
+    """Pads ids [n, tokens] with 0 to the width of others, where that is more."""
+    return functional.pad(phonemes, (0, max(0, other.shape[1] - phonemes.shape[1])))
 
 
 def gather_spans(frames: Tensor, spans: Tensor) -> tuple[Tensor, Tensor]:

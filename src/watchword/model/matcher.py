@@ -43,6 +43,13 @@ class Match:
     """Phoneme logits of every crop's frames, [crops, frames, 72], where the model has a frame head."""
     frame_phonemes: Tensor | None = None
     """Phoneme ids by forced alignment, [crops, frames]; -1 unknown, 0 silence."""
+    negative_audio: Tensor | None = None
+    """Utterance embeddings of spans without a text, [negatives, dim], where the batch has such."""
+    extra_text: Tensor | None = None
+    """Utterance embeddings of texts that no span says, [extra, dim]."""
+    negative_pairs: Tensor | None = None
+    """Which texts (those of the spans, then the extra ones) each span without a text is pushed from, [negatives, n +
+    extra]."""
 
 
 class CrossAttention(nn.Module):

@@ -42,6 +42,7 @@ class Objective(nn.Module):
         add("keyword", config.keyword, "keyword", self.keyword_classes)
         add("adversary", config.adversary, "adversarial", 0)
         add("frame", config.frame, "frame", len(PHONEMES))
+        add("negatives", config.negatives, "negatives", 0)
         add("verification", config.verification, "verification", 0)
         add("verification_phoneme", config.verification_phoneme, "verification", 0)
 
@@ -74,6 +75,10 @@ class Objective(nn.Module):
             if match.frame_logits is None or match.frame_phonemes is None:
                 raise ValueError("objective.frame needs model.frame_head = true and a store with phone times")
             return {place: loss(match.frame_logits, match.frame_phonemes)}
+        if place == "negatives":
+            if match.negative_audio is None:
+                raise ValueError("objective.negatives needs negatives in [batch], as batch.partial_share = 0.3")
+            return {place: loss(match.audio, match.text, match.negative_audio, match.extra_text, match.negative_pairs)}
         pairs = {"phoneme": (match.phoneme_audio, match.phoneme_text), "utterance": (match.audio, match.text)}
         return {f"{place}_{level}": loss(*pairs[level]) for level in self.levels}
 

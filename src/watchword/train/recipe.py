@@ -51,6 +51,7 @@ class ObjectiveConfig(Strict):
     adversary: Term | None = None
     adversary_levels: tuple[Literal["phoneme", "utterance"], ...] = ("phoneme", "utterance")
     frame: Term | None = None
+    negatives: Term | None = None
     verification: Term | None = None
     verification_phoneme: Term | None = None
 
@@ -126,6 +127,13 @@ class Recipe(Strict):
             raise ValueError("objective.verification: needs model.kind = 'cmcd' or 'phonmatchnet', which compare pairs")
         if objective.verification_phoneme and not kind.startswith("phonmatchnet"):
             raise ValueError(f"objective.verification_phoneme: needs model.kind = 'phonmatchnet', not {kind!r}")
+        if self.batch.has_negatives and kind != "adml":
+            raise ValueError(f"batch.partial_share and the like: need model.kind = 'adml', not {kind!r}")
+        if self.batch.has_negatives != (objective.negatives is not None):
+            raise ValueError(
+                "objective.negatives: goes with batch.partial_share, straddle_share, non_speech_share, near_texts or "
+                "made_up_texts above 0, and they with it; set both or none"
+            )
         return self
 
 
