@@ -90,10 +90,21 @@ def test_what_others_found_is_refused(plan, render, tmp_path, spoken_segments):
 
 def test_the_command_measures_a_bundle(local_bundle, spoken_segments, render, tmp_path, capsys):
     manifest = tmp_path / "made.segments.jsonl"
-    write_segments(manifest, [segment for segment in spoken_segments for _ in range(3)])
+    write_segments(manifest, spoken_segments)
     out, det = tmp_path / "report.json", tmp_path / "det.png"
     command = ["evaluate", str(local_bundle.path), "-b", "stream", "--data", str(manifest), "--hours", "0.02"]
-    command += ["--keywords", "2", "--condition", "clean", "--condition", "5 dB", "--noise", str(render.noise)]
+    command += [
+        "--keywords",
+        "2",
+        "--said",
+        "3",
+        "--condition",
+        "clean",
+        "--condition",
+        "5 dB",
+        "--noise",
+        str(render.noise),
+    ]
     command += ["--jobs", "1", "--trials", str(tmp_path / "lists"), "--out", str(out), "--det", str(det)]
     assert main(command) == 0
     shown = capsys.readouterr()

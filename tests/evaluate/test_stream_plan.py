@@ -8,12 +8,13 @@ import pytest
 import soundfile
 
 from watchword.audio import SAMPLE_RATE, read
+from watchword.cli.streaming import StreamSettings, find_plans
 from watchword.data.augment import speech_power
-from watchword.data.segment import Segment, Timed
+from watchword.data.segment import Segment, Timed, write_segments
 from watchword.evaluate.pronunciations import Pronunciations
 from watchword.evaluate.sources import BenchmarkError
 from watchword.evaluate.stream_audio import LEVEL_DB, Renderer
-from watchword.evaluate.stream_keywords import Occurrence, Places
+from watchword.evaluate.stream_keywords import Occurrence, Places, syllables
 from watchword.evaluate.stream_plan import Piece, Recording, plan_commands, plan_speech, write_plan
 from watchword.evaluate.trials import Trial
 from watchword.text.pronounce import default_pronouncer
@@ -86,6 +87,21 @@ def test_no_keyword_contains_another_and_too_few_are_told(segments, pronunciatio
     assert not [(a, b) for a in sounds for b in sounds if a != b and a in b]
     with pytest.raises(BenchmarkError, match="ask for fewer"):
         plan_speech(segments, seed=0, hours=0.1, num_keywords=500)
+
+
+def test_keywords_have_as_many_syllables_as_asked_for(segments, pronunciations):
+    for least, size in ((2, 6), (3, 1)):
+        plan = plan_speech(segments, seed=0, hours=0.1, num_keywords=size, least_syllables=least)
+        assert all(syllables(pronunciations.of(keyword)) >= least for keyword in plan.keywords)
+    with pytest.raises(BenchmarkError, match="of 9 syllables"):
+        plan_speech(segments, seed=0, hours=0.1, least_syllables=9)
+
+
+def test_speech_that_stands_in_two_manifests_is_heard_once(segments, tmp_path):
+    for name in ("one", "two"):
+        write_segments(tmp_path / f"{name}.segments.jsonl", segments)
+    once = find_plans([tmp_path / "one.segments.jsonl"], StreamSettings(hours=0.1, keywords=5, split="train"))
+    assert find_plans([tmp_path], StreamSettings(hours=0.1, keywords=5, split="train")) == once
 
 
 def test_commands_lie_between_utterances_and_alone(segments):

@@ -71,6 +71,13 @@ def test_misses_at_a_common_threshold_by_hand(rate, alarms, missed):
     assert point.miss_interval == wilson_interval(missed, 4)
 
 
+def test_together_counts_the_alarms_of_all_keywords():
+    sweep = counted_by_hand()
+    assert sweep.together(1.0) == sweep.common(0.5)
+    assert sweep.together(0.5).alarms == 1
+    assert sweep.as_dict()["together"]["alarms"] == 2
+
+
 def test_misses_at_own_thresholds_by_hand():
     # "nova" has alarms at 0.8 and 0.4, "lights" at 0.5 and 0.2; in two hours, half an alarm an hour is one each.
     point = counted_by_hand().own(0.5)

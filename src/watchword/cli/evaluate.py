@@ -47,6 +47,8 @@ def evaluate(
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap draws over speakers.")] = 1000,
     hours: Annotated[float, typer.Option(min=0.01, help="stream: hours of each set under each condition.")] = 1.0,
     keywords: Annotated[int, typer.Option(min=1, help="stream: words and phrases to look for.")] = 20,
+    syllables: Annotated[int, typer.Option(min=1, help="stream: the fewest syllables of a keyword.")] = 2,
+    said: Annotated[int, typer.Option(min=1, help="stream: how often a keyword is said at least, in all speech.")] = 8,
     condition: Annotated[
         list[str] | None,
         typer.Option(help="stream: clean, 10 dB, 5 dB, 0 dB or room; may be repeated.", show_default="all"),
@@ -77,7 +79,9 @@ def evaluate(
             if benchmark != ["stream"]:
                 _fail("evaluate: stream is measured by itself; run it and the other benchmarks one after the other")
             chosen = (tuple(condition),) if condition else ()
-            streamed = StreamSettings(seed, split, hours, keywords, *chosen, noise=noise, jobs=jobs, det=det)
+            streamed = StreamSettings(
+                seed, split, hours, keywords, syllables, said, *chosen, noise=noise, jobs=jobs, det=det
+            )
             command = _command(bundle, benchmark, data, noise, settings) + streamed.options()
             places, folder = data or default_places(), trials or trials_cache()
             evaluate_stream(bundle, places, streamed, folder, out, card, command)

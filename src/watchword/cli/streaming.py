@@ -21,8 +21,9 @@ from watchword.evaluate.sources import (
 )
 from watchword.evaluate.stream import LOWEST_SCORE, BundleSearch, hear, sweeps
 from watchword.evaluate.stream_audio import CONDITIONS, Renderer
+from watchword.evaluate.stream_keywords import LEAST_SYLLABLES
 from watchword.evaluate.stream_plan import Plan, plan_commands, plan_speech, write_plan
-from watchword.evaluate.stream_scoring import RATES, Sweep
+from watchword.evaluate.stream_scoring import RATES, TOGETHER, Sweep
 
 NOISE_FOLDER = "noise"
 
@@ -35,6 +36,8 @@ class StreamSettings:
     split: str = "test"
     hours: float = 1.0
     keywords: int = 20
+    syllables: int = LEAST_SYLLABLES
+    said: int = 8
     conditions: tuple[str, ...] = tuple(CONDITIONS)
     noise: Path | None = None
     jobs: int | None = None
@@ -45,6 +48,8 @@ class StreamSettings:
         usual = StreamSettings()
         words = [] if self.hours == usual.hours else ["--hours", f"{self.hours:g}"]
         words += [] if self.keywords == usual.keywords else ["--keywords", str(self.keywords)]
+        words += [] if self.syllables == usual.syllables else ["--syllables", str(self.syllables)]
+        words += [] if self.said == usual.said else ["--said", str(self.said)]
         if self.conditions != usual.conditions:
             words += [word for condition in self.conditions for word in ("--condition", condition)]
         return "".join(f" {shlex.quote(word)}" for word in words)
@@ -58,18 +63,21 @@ def find_plans(places: Sequence[Path], settings: StreamSettings) -> list[Plan]:
     from watchword.evaluate.speech_commands import build_speech_commands
 
     sources = sorted(aligned_manifests(places, settings.split), key=lambda source: source.corpus)
-    segments = [s for source in sources for s in read_segments(source.path) if s.split == settings.split and s.words]
+    spoken = (s for source in sources for s in read_segments(source.path) if s.split == settings.split and s.words)
+    # The same utterance may stand in several manifests of a folder.
+    segments = list({(s.audio, s.start_seconds, s.end_seconds): s for s in spoken}.values())
     if not segments:
         searched = ", ".join(map(str, places)) or "neither WATCHWORD_DATA nor --data is set"
         raise BenchmarkError(
             f"stream: no speech with word times in split {settings.split!r} ({searched}); run `watchword prepare "
             "align` first, then give its segments.jsonl (or their folder) by --data"
         )
-    plans = [plan_speech(segments, seed=settings.seed, hours=settings.hours, num_keywords=settings.keywords)]
+    shared = {"seed": settings.seed, "hours": settings.hours, "least_syllables": settings.syllables}
+    plans = [plan_speech(segments, num_keywords=settings.keywords, least=settings.said, **shared)]
     folders = speech_commands_folder(places, settings.split) if settings.split == "test" else []
     if folders:
         clips = build_speech_commands(folders[0].path)
-        plans.append(plan_commands(clips, segments, seed=settings.seed, hours=settings.hours))
+        plans.append(plan_commands(clips, segments, **shared))
     elif settings.split == "test":
         typer.echo(f"left out: spoken commands; no folder {FOLDER_OF_SPEECH_COMMANDS} was found", err=True)
     return plans
@@ -144,11 +152,12 @@ def tables(details: dict[str, Sweep]):
     from rich.table import Table
 
     rates = [f"{rate:g} FA/h" for rate in RATES]
+    together = f"{TOGETHER:g} FA/h of all"
     heads = "missed, % (95 %), one threshold for all keywords", "missed, %, own thresholds; times: median / 90 %, s"
-    first = Table("recordings", "hours", "said", *rates, title=heads[0], box=SIMPLE_HEAD)
+    first = Table("recordings", "hours", "said", together, *rates, title=heads[0], box=SIMPLE_HEAD)
     second = Table("recordings", *rates, "start", "end", "latency", title=heads[1], box=SIMPLE_HEAD)
     for name, sweep in details.items():
-        points = [sweep.common(rate) for rate in RATES]
+        points = [sweep.together(TOGETHER), *(sweep.common(rate) for rate in RATES)]
         cells = [f"{_percent(p.miss)} ({'–'.join(map(_percent, p.miss_interval))})" for p in points]
         first.add_row(name, f"{sweep.hours:.2f}", str(points[0].occurrences), *cells)
         times = sweep.times()
@@ -172,6 +181,8 @@ def _result(plan: Plan, condition: str, sweep: Sweep, listed: str, settings: Str
         for rate in RATES:
             point = point_at(rate)
             figures[f"miss at {rate:g} FA/h{kind}"] = Figure(point.miss, *point.miss_interval)
+    point = sweep.together(TOGETHER)
+    figures[f"miss at {TOGETHER:g} FA/h together"] = Figure(point.miss, *point.miss_interval)
     said = sum(sweep.occurrences.values())
     counts = {
         "trials": said,

@@ -2,8 +2,8 @@
 
 Rules
     keywords      drawn by seed from words and phrases of up to 3 words that are said often enough in the speech, two
-                  words to a phrase: two syllables or more; a word of 5 phonemes or more; a phrase of 7 or more, with a
-                  word of 4 or more in it. None contains another.
+                  words to a phrase: two syllables or more, by default; a word of 5 phonemes or more; a phrase of 7 or
+                  more, with a word of 4 or more in it. None contains another.
     occurrence    a run of whole words, up to 4, that has a pronunciation of the keyword, stress aside: homophones
                   count, and so does the keyword within a longer phrase.
     within        the keyword's phonemes inside other words ("garden" in "gardens"): neither right nor wrong there.
@@ -65,7 +65,12 @@ class Places:
 
 
 def choose_stream_keywords(
-    segments: Sequence[Segment], size: int, seed: int, least: int, pronunciations: Pronunciations
+    segments: Sequence[Segment],
+    size: int,
+    seed: int,
+    least: int,
+    pronunciations: Pronunciations,
+    least_syllables: int = LEAST_SYLLABLES,
 ) -> list[str]:
     """Draws `size` words and phrases, two words to a phrase, each said at least `least` times by two or more people.
 
@@ -76,7 +81,7 @@ def choose_stream_keywords(
             for last in range(first + 1, min(first + MOST_WORDS, len(segment.words)) + 1):
                 said[_text(segment, first, last)].append(segment.speaker)
     often = sorted(text for text, speakers in said.items() if len(speakers) >= least and len(set(speakers)) > 1)
-    fit = [text for text in often if _fits(text, pronunciations)]
+    fit = [text for text in often if _fits(text, pronunciations, least_syllables)]
     rng = np.random.default_rng(seed)
     fit = [fit[index] for index in rng.permutation(len(fit))]
     words, phrases = ([t for t in fit if (" " in t) == is_phrase] for is_phrase in (False, True))
@@ -90,8 +95,8 @@ def choose_stream_keywords(
         if len(chosen) == size:
             return chosen
     raise BenchmarkError(
-        f"stream: {len(chosen)} keywords are said {least} times or more, {size} asked for; give more aligned speech, "
-        "or ask for fewer"
+        f"stream: {len(chosen)} keywords of {least_syllables} syllables or more are said {least} times or more, {size} "
+        "asked for; give more aligned speech, or ask for fewer"
     )
 
 
@@ -100,9 +105,9 @@ def syllables(variants: Sequence[Phonemes]) -> int:
     return sum(is_vowel(phoneme) for phoneme in variants[0]) if variants else 0
 
 
-def _fits(text: str, pronunciations: Pronunciations) -> bool:
+def _fits(text: str, pronunciations: Pronunciations, least_syllables: int) -> bool:
     variants = pronunciations.of(text)
-    if syllables(variants) < LEAST_SYLLABLES or len(variants[0]) > MOST_PHONEMES:
+    if not variants or syllables(variants) < least_syllables or len(variants[0]) > MOST_PHONEMES:
         return False
     if " " not in text:
         return len(variants[0]) >= WORD_PHONEMES

@@ -137,6 +137,7 @@ def plan_speech(
     hours: float,
     num_keywords: int = 20,
     least: int = 8,
+    least_syllables: int = LEAST_SYLLABLES,
     pronouncer: Pronouncer | None = None,
 ) -> Plan:
     """Utterances of aligned `segments` joined into recordings of `hours` in all, or as long as the speech lasts.
@@ -144,7 +145,7 @@ def plan_speech(
     Raises BenchmarkError where too few words are said often enough."""
     spoken = [segment for segment in segments if segment.words and segment.end_seconds > 0]
     pronunciations = Pronunciations(pronouncer or default_pronouncer())
-    keywords = choose_stream_keywords(spoken, num_keywords, seed, least, pronunciations)
+    keywords = choose_stream_keywords(spoken, num_keywords, seed, least, pronunciations, least_syllables)
     places = Places(keywords, pronunciations)
     found = [places.of(segment) for segment in spoken]
     rng = np.random.default_rng([seed, 1])
@@ -170,9 +171,10 @@ def plan_commands(
     seed: int,
     hours: float,
     least: int = 5,
+    least_syllables: int = LEAST_SYLLABLES,
     pronouncer: Pronouncer | None = None,
 ) -> Plan:
-    """Clips of single words, of those of two syllables or more: half of them between utterances of `segments`, half
+    """Clips of single words, of those of so many syllables or more: half of them between utterances of `segments`, half
     alone, with nothing but the condition's noise (or silence) between; `hours` in all, at most.
 
     Raises BenchmarkError where there are no such clips."""
@@ -183,10 +185,10 @@ def plan_commands(
     keywords = [
         word
         for word, said in sorted(by_word.items())
-        if len(said) >= least and syllables(pronunciations.of(word)) >= LEAST_SYLLABLES
+        if len(said) >= least and syllables(pronunciations.of(word)) >= least_syllables
     ]
     if not keywords:
-        raise BenchmarkError(f"stream: no spoken word of {LEAST_SYLLABLES} syllables has {least} clips or more")
+        raise BenchmarkError(f"stream: no spoken word of {least_syllables} syllables has {least} clips or more")
     rng = np.random.default_rng([seed, 2])
     usable = [clip for clip in clips if clip.text in keywords]
     order, _ = _in_turn([{clip.text} for clip in usable], keywords, rng)

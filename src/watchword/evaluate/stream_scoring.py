@@ -5,7 +5,8 @@ Conventions
     one each      the best detection takes an occurrence (of several, the one whose middle is nearest), and so on down;
                   a detection that finds none left is a false alarm, so a second one on the same word is, too
     within        a detection that hits no occurrence but the keyword within other words counts as neither
-    rate          false alarms an hour of audio and keyword: with 20 keywords at 1, the 20 give 20 alarms an hour
+    rate          false alarms an hour of audio and keyword: with 20 keywords at 1, the 20 give 20 alarms an hour;
+                  together: false alarms an hour of audio of all keywords, a twentieth of that each
     threshold     common: one for all keywords, pooled; own: one for each keyword, at the rate by itself. Both are
                   chosen on these recordings, as the points of a curve are: the lowest with at most the rate's alarms
     intervals     95 %: exact Poisson for alarms, Wilson for misses, as if occurrences were independent
@@ -23,6 +24,8 @@ from watchword.evaluate.intervals import poisson_interval, wilson_interval
 from watchword.evaluate.stream_plan import Occurrence, Recording
 
 RATES = (0.1, 0.5, 1.0, 10.0)
+TOGETHER = 1.0
+"""False alarms an hour of all keywords together, as a device that listens for all of them gives."""
 TOLERANCE_SECONDS = 0.2
 CURVE_POINTS = 200
 
@@ -127,6 +130,10 @@ class Sweep:
         threshold = _threshold(alarms, rate * self.hours * len(self.keywords))
         return self._point(rate, threshold, int((alarms > threshold).sum()), int((hits > threshold).sum()))
 
+    def together(self, rate: float) -> Point:
+        """Misses where one threshold serves all keywords, and all of them together raise so many alarms an hour."""
+        return self.common(rate / max(len(self.keywords), 1))
+
     def own(self, rate: float) -> Point:
         """Misses where every keyword has a threshold of its own."""
         alarms_left = hits_left = 0
@@ -188,6 +195,7 @@ class Sweep:
             "keywords": len(self.keywords),
             "occurrences": sum(self.occurrences.values()),
             "common": [self.common(rate).as_dict() for rate in rates],
+            "together": {**self.together(TOGETHER).as_dict(), "alarms_per_hour_together": TOGETHER},
             "own": [self.own(rate).as_dict() for rate in rates],
             "by_keyword": self.keyword_points(1.0),
             "times": self.times(),
