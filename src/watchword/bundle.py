@@ -14,6 +14,7 @@ CARD_FILE = "card.json"
 FEATURES_FILE, ACOUSTIC_FILE, ACOUSTIC_INT8_FILE = "features.onnx", "acoustic.onnx", "acoustic.int8.onnx"
 POOLING_FILE, TEXTUAL_FILE, PHONEMES_FILE = "pooling.onnx", "textual.onnx", "phonemes.onnx"
 LEXICON_FILE, G2P_FILE, NOTICE_FILE = "lexicon.txt.xz", "g2p.npz", "NOTICE.md"
+CALIBRATION_FILE = "calibration.npz"
 _REQUIRED = (FEATURES_FILE, POOLING_FILE, TEXTUAL_FILE, LEXICON_FILE, G2P_FILE)
 DEFAULT = Path(__file__).parent / "bundles" / "default"
 # A bundle's files that decide its scores: the card itself changes when figures are written on it.
@@ -77,6 +78,11 @@ class Bundle:
         return int(self.card["model"]["lookahead_frames"])
 
     @property
+    def frame_multiple(self) -> int:
+        """A stream's graph is given so many frames at a time, or a multiple of them."""
+        return int(self.card["model"].get("frame_multiple", 1))
+
+    @property
     def clip_silence_seconds(self) -> tuple[float, float]:
         """The silence before and after in which a cut-out clip is set."""
         return float(self.card["clip"]["before_seconds"]), float(self.card["clip"]["after_seconds"])
@@ -90,6 +96,11 @@ class Bundle:
     def threshold(self) -> float:
         """The score from which on a keyword counts as found, unless its owner says otherwise."""
         return float(self.card["threshold"])
+
+    @property
+    def calibration(self) -> Mapping[str, Any]:
+        """What `watchword calibrate` has measured: thresholds by false alarms and the scale of scores, or nothing."""
+        return self.card.get("calibration") or {}
 
     @property
     def hears_phonemes(self) -> bool:
@@ -161,7 +172,11 @@ def _check_card(path: Path, card: dict[str, Any]) -> None:
         if bundle.context not in ("utterance", "local"):
             raise BundleError(f"{path}: model.context is {bundle.context!r}, neither 'utterance' nor 'local'; {_AGAIN}")
         _ = (bundle.dim, bundle.left_context_frames, bundle.lookahead_frames, bundle.clip_silence_seconds)
+        if bundle.frame_multiple < 1:
+            raise BundleError(f"{path}: model.frame_multiple is {bundle.frame_multiple}, less than 1; {_AGAIN}")
         _ = (bundle.seconds_per_phoneme, bundle.threshold, bundle.acoustic_file)
+        if not isinstance(bundle.calibration, Mapping):
+            raise ValueError("calibration is no table")
         for name, listed in card["files"].items():
             _ = (int(listed["bytes"]), str(listed["sha256"]))
             if Path(name).name != name:

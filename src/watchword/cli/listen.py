@@ -37,6 +37,13 @@ def listen(
     threshold: Annotated[
         float | None, typer.Option(help="Report scores from this on.", show_default="the bundle's")
     ] = None,
+    false_alarms_per_hour: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Instead of --threshold: false alarms that each keyword may raise in an hour of speech, on average.",
+        ),
+    ] = None,
     bundle: Annotated[
         Path | None, typer.Option(help="A bundle's folder.", show_default="the one inside the package")
     ] = None,
@@ -75,7 +82,7 @@ def listen(
     if not keywords:
         raise ListenError("listen: no keyword given; write one, as in: watchword listen 'hey nova'")
     piped = STDIN in (arguments or [])
-    spotter = Spotter(keywords, bundle, threshold)
+    spotter = Spotter(keywords, bundle, threshold, false_alarms_per_hour=false_alarms_per_hour)
     clips = Clips(save_clips) if save_clips is not None else None
     found = 0
     with _Terminal(spotter) if sys.stdout.isatty() and not json else _Lines() as screen:

@@ -48,6 +48,13 @@ def spot(
         float | None,
         typer.Option(help="Report scores from this on; -1 reports whatever is proposed.", show_default="the bundle's"),
     ] = None,
+    false_alarms_per_hour: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Instead of --threshold: false alarms that each keyword may raise in an hour of speech, on average.",
+        ),
+    ] = None,
     bundle: Annotated[
         Path | None, typer.Option(help="A bundle's folder.", show_default="the one inside the package")
     ] = None,
@@ -69,8 +76,8 @@ def spot(
         )
     from watchword.runtime import Spotter
 
-    spotter = Spotter(keywords, bundle, threshold, threads=threads)
-    sought = Sought(tuple(keywords), bundle, threshold, threads)
+    spotter = Spotter(keywords, bundle, threshold, threads=threads, false_alarms_per_hour=false_alarms_per_hour)
+    sought = Sought(tuple(keywords), bundle, spotter.threshold, threads)
     if resume is not None:
         found, broken = _search_and_keep(spotter, sought, paths, jobs, resume)
     else:
@@ -187,7 +194,10 @@ def _in_order(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
 def _what(spotter: "Spotter") -> dict[str, Any]:
     """What a record says was looked for: with anything else it would be another scan."""
     card = spotter.bundle.card
-    deciding = jsonlib.dumps([card["files"], card.get("scan", {})], sort_keys=True)
+    decides = [card["files"], card.get("scan", {})]
+    if spotter.calibration is not None:
+        decides.append(spotter.bundle.calibration["score"])
+    deciding = jsonlib.dumps(decides, sort_keys=True)
     return {
         "keywords": [[keyword.text, keyword.threshold] for keyword in spotter.keywords],
         "bundle": f"{spotter.bundle.name} {hashlib.sha256(deciding.encode()).hexdigest()[:12]}",

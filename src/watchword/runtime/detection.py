@@ -17,7 +17,9 @@ class PhonemePlace(NamedTuple):
 class Detection:
     """A keyword that was found: how alike it sounded, where, the threshold that it reached, and when it was decided.
 
-    The score is the cosine of what was heard and the text, 1 at most, less what its phonemes cost there.
+    The score is the cosine of what was heard and the text, less what its phonemes cost there; of a calibrated bundle
+    it is corrected so that one threshold means as many false alarms for every keyword, and `evidence` is what it counts
+    (`watchword.runtime.calibration.EVIDENCE`).
     `phoneme_score` and `phonemes` say how well those fit, 1 being best; without a phoneme classifier there are none.
     `decided_seconds` is how much of the recording had to be heard."""
 
@@ -30,3 +32,4 @@ class Detection:
     cosine: float | None = None
     phoneme_score: float | None = None
     phonemes: tuple[PhonemePlace, ...] = ()
+    evidence: tuple[float, ...] = ()

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchword.runtime.alignment import classes_of
+from watchword.runtime.calibration import Calibration
 from watchword.runtime.detection import Detection, PhonemePlace
 from watchword.runtime.encoder import Encoder
 from watchword.runtime.keywords import Keyword
@@ -22,8 +23,11 @@ class PhonemeFinder:
     than `loosest_cost`. So a place is decided `hold_seconds` after its end, whatever follows; of places that conflict
     (see `conflict`), the first that reaches the threshold stands. What comes within `margin` below is reported, too."""
 
-    def __init__(self, encoder: Encoder, settings: ScanSettings, margin: float) -> None:
+    def __init__(
+        self, encoder: Encoder, settings: ScanSettings, margin: float, calibration: Calibration | None = None
+    ) -> None:
         self._encoder, self._settings, self._margin = encoder, settings, margin
+        self._calibration = calibration
         self._hold = max(1, round(settings.hold_seconds * FRAMES_PER_SECOND))
         self._search = PhonemeSearch(settings.outside_cost)
         self._keywords: list[Keyword] = []
@@ -144,7 +148,8 @@ class PhonemeFinder:
         """The detection of a keyword from frame `start` to `end` (exclusive)."""
         oldest = self._fed - len(self._rows)
         start, end = start - oldest, end - oldest
-        verdict = verify(self._encoder, self._settings, said, self._rows[start:end], self._costs[start:end])
+        rows, costs = self._rows[start:end], self._costs[start:end]
+        verdict = verify(self._encoder, self._settings, said, rows, costs, self._calibration)
         bounds = np.array(verdict.bounds) + start + oldest
         starts, ends = frame_seconds(bounds[:-1], bounds[1:])
         fits = np.exp(-verdict.costs)
@@ -158,6 +163,7 @@ class PhonemeFinder:
             cosine=verdict.cosine,
             phoneme_score=float(np.exp(-verdict.costs.mean())),
             phonemes=tuple(places),
+            evidence=verdict.evidence,
         )
 
     def _stands(self, keyword: Keyword, hit: Detection) -> bool:
@@ -176,7 +182,11 @@ class PhonemeFinder:
     def _pronunciations(self, text: str) -> list[Pronunciation]:
         variants = self._encoder.pronouncer.variants(text)
         _, vectors = self._encoder.text_variants(text)
-        return [Pronunciation(tuple(v), classes_of(v), row) for v, row in zip(variants, vectors, strict=True)]
+        of_keyword = self._calibration.of_keyword if self._calibration else lambda *_: ()
+        return [
+            Pronunciation(tuple(said), classes_of(said), row, of_keyword(row, len(said)))
+            for said, row in zip(variants, vectors, strict=True)
+        ]
 
     def _longest(self, phonemes: int) -> int:
         usual = phonemes * self._encoder.bundle.seconds_per_phoneme * self._settings.longest_factor

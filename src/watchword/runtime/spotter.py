@@ -11,6 +11,7 @@ from watchword import audio as audio_files
 from watchword.audio import SAMPLE_RATE, AudioError
 from watchword.bundle import Bundle
 from watchword.runtime.alignment import align, classes_of
+from watchword.runtime.calibration import Calibration, RateError, Thresholds
 from watchword.runtime.detection import Detection
 from watchword.runtime.encoder import Encoder
 from watchword.runtime.gate import Voice, WebRtcVoice
@@ -36,8 +37,12 @@ class Spotter:
             bundle's.
         settings: How recordings are searched; None for the bundle's.
         threads: How many threads one network may use.
+        false_alarms_per_hour: Instead of `threshold`: how many false alarms each keyword may raise in an hour of
+            running speech, on average, as the bundle's calibration has measured; 0.5 is one in two hours.
+        calibration: The scale of scores; None for the bundle's.
 
-    Raises BundleError for a bundle that cannot be used; TextError or PhonemeError for a keyword that cannot be spoken.
+    Raises BundleError for a bundle that cannot be used, or has no calibration where one is needed; TextError or
+    PhonemeError for a keyword that cannot be spoken; RateError, a ValueError, for a rate that cannot be had.
     """
 
     def __init__(
@@ -48,10 +53,15 @@ class Spotter:
         *,
         settings: ScanSettings | None = None,
         threads: int = 1,
+        false_alarms_per_hour: float | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         self.settings = settings or ScanSettings.of(self.bundle.card)
+        self.calibration = calibration or Calibration.of(self.bundle)
         self.threshold = self.bundle.threshold if threshold is None else threshold
+        if false_alarms_per_hour is not None:
+            self.threshold = self._threshold_at(false_alarms_per_hour, threshold)
         settled = (as_keyword(k).settled(self.threshold, self.settings.refractory_seconds) for k in keywords)
         # Of keywords of one name the last counts.
         self.keywords = tuple({keyword.name: keyword for keyword in settled}.values())
@@ -156,7 +166,16 @@ class Spotter:
             keep_seconds=keep_seconds,
             near_margin=near_margin,
             voice=voice,
+            calibration=self.calibration,
         )
+
+    def _threshold_at(self, false_alarms_per_hour: float, threshold: float | None) -> float:
+        """The threshold for a rate, where it is known and no other was given."""
+        if threshold is not None:
+            raise RateError("false_alarms_per_hour: stands beside a threshold; give one of the two")
+        if self.bundle.hears_phonemes and not self.settings.by_phonemes:
+            raise RateError("false_alarms_per_hour: was measured for finding by phonemes; give a threshold instead")
+        return Thresholds.of(self.bundle).at(false_alarms_per_hour)
 
 
 def _mono(samples: NDArray, sample_rate: int) -> Audio:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE, AudioError
+from watchword.runtime.calibration import Calibration
 from watchword.runtime.detection import Detection
 from watchword.runtime.encoder import Encoder
 from watchword.runtime.frames import FrameSteps
@@ -39,11 +40,12 @@ class Stream:
         keep_seconds: float = 10.0,
         near_margin: float = 0.1,
         voice: Callable[[], Voice] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self._encoder, self._settings, self._threshold = encoder, settings, threshold
         self._step_samples = hops(step_seconds)
         self._keep_seconds, self._margin = keep_seconds, near_margin
-        self._voice = voice
+        self._voice, self._calibration = voice, calibration
         self.sample_rate = sample_rate
         self._keywords: dict[str, Keyword] = {}
         self.reset()
@@ -53,8 +55,10 @@ class Stream:
         """Begins a new recording, with the keywords that there are now: as if the stream were new."""
         self._intake = Intake(self.sample_rate)
         self._recent = Recent(self._keep_seconds)
-        by_phonemes = self._settings.by_phonemes and self._encoder.hears_phonemes
-        self._finder = (PhonemeFinder if by_phonemes else SpanFinder)(self._encoder, self._settings, self._margin)
+        if self._settings.by_phonemes and self._encoder.hears_phonemes:
+            self._finder = PhonemeFinder(self._encoder, self._settings, self._margin, self._calibration)
+        else:
+            self._finder = SpanFinder(self._encoder, self._settings, self._margin)
         self._steps = FrameSteps(self._encoder, self._step_samples)
         if self._voice is not None:
             if not isinstance(self._finder, PhonemeFinder):
