@@ -38,9 +38,9 @@ class BatchConfig(BaseModel):
 
     The last five add what `objective.negatives` learns from, beside the words. `partial_share` of crops give a part of
     their word as a span without a text, `straddle_share` of those in context one over a border of words, where their
-    phones are known; `non_speech_share` of words in silence one of that silence, and as many crops again are noise or
-    babble. `near_texts` and `made_up_texts` add, for that share of a batch's texts, a neighbour in the store and a
-    pseudo-word."""
+    neighbour is known; `non_speech_share` of words in silence one of that silence, and, in context, that share of crops
+    again is noise or babble. `near_texts` and `made_up_texts` add, for that share of a batch's texts, a neighbour in
+    the store and a pseudo-word."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -181,9 +181,8 @@ class BatchMaker:
         arrays = {
             "audio": audio,
             "audio_lengths": np.array([row.size for row in rows[own]]),
-            # A row of noise alone has no span.
-            "spans": np.array(spans, np.int64).reshape(-1, 3),
-            "labels": np.array(labels, np.int64),
+            "spans": np.array(spans),
+            "labels": np.array(labels),
             "frame_phonemes": phones,
         }
         arrays |= self._texts(arrays["labels"], "phonemes", "phoneme_lengths")
@@ -203,6 +202,8 @@ class BatchMaker:
         if self.config.has_negatives:
             crops = self._with_negatives(items, crops, np.random.default_rng((self.seed, step, _NEGATIVES)))
         rows = join(crops, rng) if self.config.in_context else [Row([crop], joined=False) for crop in crops]
+        # Noise that found no place beside words: a rank needs a word in each of its rows.
+        rows = [row for row in rows if row.spans]
         speeds = self.config.speed
         if max(speeds) > min(speeds):
             drawn = rng.uniform(*speeds, len(rows)) if len(speeds) == 2 else rng.choice(speeds, len(rows))
@@ -221,7 +222,7 @@ class BatchMaker:
             crop._replace(negatives=self._negatives_of(int(item), crop, rng))
             for item, crop in zip(items, crops, strict=True)
         ]
-        for _ in range(round(c.non_speech_share * len(crops))):
+        for _ in range(round(c.non_speech_share * len(crops)) if c.in_context else 0):
             size = round(rng.uniform(*_NON_SPEECH_SECONDS) * SAMPLE_RATE)
             found.append(Crop(NO_UTTERANCE, 0, size, [], negatives=[Negative(-1, 0, size, ())]))
         return found

@@ -33,10 +33,12 @@ class Negative(NamedTuple):
 
 
 def part_of(label: int, start: int, end: int, phones: np.ndarray, rng: np.random.Generator) -> Negative | None:
-    """The first or last part of a word [start, end), cut where one phone ends and the next begins; None where it has
-    no such place, or no `phones` (id, start, end) are known."""
-    inside = _covered(phones, start, end)
-    cuts = np.unique(inside["start"][1:].astype(np.int64))
+    """The first or last part of a word [start, end), cut where one phone ends and the next begins, or anywhere where no
+    `phones` (id, start, end) of the recording are known; None where the word has no such place."""
+    if len(phones):
+        cuts = np.unique(_covered(phones, start, end)["start"][1:].astype(np.int64))
+    else:
+        cuts = np.array([round(start + rng.uniform(*SHARES) * (end - start))])
     least = max(LEAST_SAMPLES, round(SHARES[0] * (end - start)))
     most = min(end - start - LEAST_SAMPLES, round(SHARES[1] * (end - start)))
     # (start, end) of every part that is neither too much nor too little of the word.
@@ -45,7 +47,7 @@ def part_of(label: int, start: int, end: int, phones: np.ndarray, rng: np.random
     if not parts:
         return None
     first, last = parts[int(rng.integers(len(parts)))]
-    return Negative(label, first, last, said(phones, first, last))
+    return Negative(label, first, last, said(phones, first, last) if len(phones) else None)
 
 
 def straddling(
