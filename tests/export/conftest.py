@@ -27,9 +27,11 @@ SILENT, SPOKEN = 0.1, 0.4
 
 
 def small_model(context="local", seed=0):
-    """A KeywordModel of a few thousand weights, its BatchNorm statistics unlike those of a fresh one."""
+    """A KeywordModel of a few thousand weights, its BatchNorm statistics unlike those of a fresh one; with "front" it
+    stands, in a local context, on the layers of the speech embedding."""
     torch.manual_seed(seed)
-    acoustic = AcousticConfig(context=context, channels=32, scale=4, squeeze=8, dim=16, attention=8)
+    sizes = {"channels": 32, "scale": 4, "squeeze": 8, "dim": 16, "attention": 8}
+    acoustic = AcousticConfig(context=context, **sizes) if context != "front" else front_config(**sizes)
     textual = TextualConfig(embedding=16, hidden_per_direction=32, dim=16)
     model = KeywordModel(ModelConfig(acoustic=acoustic, textual=textual))
     for module in model.modules():
@@ -38,6 +40,13 @@ def small_model(context="local", seed=0):
             module.running_var.uniform_(0.5, 2)
             torch.nn.init.normal_(module.bias, 0, 0.2)
     return model
+
+
+def front_config(**sizes):
+    """An acoustic encoder on the speech embedding, its blocks of these sizes."""
+    return AcousticConfig(
+        context="local", front="speech_embedding", front_entry=16, dilations=(1, 2), lookahead_frames=8, **sizes
+    )
 
 
 def tone(rng, word):

@@ -66,6 +66,7 @@ def default_card(model: KeywordModel, name: str) -> dict[str, Any]:
             "bins": NUM_BINS,
             "left_context_frames": acoustic.left_context_frames,
             "lookahead_frames": acoustic.lookahead_frames,
+            "frame_multiple": acoustic.frame_multiple,
             "parameters": {
                 "acoustic": sum(weight.numel() for weight in acoustic.parameters()),
                 "textual": sum(weight.numel() for weight in model.textual.parameters()),

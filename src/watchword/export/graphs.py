@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from watchword import __version__
 from watchword.audio import HOP_SAMPLES, SAMPLE_RATE
 from watchword.bundle import ACOUSTIC_FILE, FEATURES_FILE, PHONEMES_FILE, POOLING_FILE, TEXTUAL_FILE
+from watchword.export.front_streaming import StreamingEmbedding
 from watchword.export.streaming import StreamingAcoustic
 from watchword.model.acoustic import AcousticEncoder
+from watchword.model.embedding_front import EmbeddingEncoder
 from watchword.model.features import NUM_BINS
 from watchword.model.keyword_model import KeywordModel
 
@@ -33,7 +35,7 @@ _EXPECTED_WARNINGS = (
 
 
 class _Frames(nn.Module):
-    def __init__(self, acoustic: AcousticEncoder) -> None:
+    def __init__(self, acoustic: AcousticEncoder | EmbeddingEncoder) -> None:
         super().__init__()
         self.acoustic = acoustic
 
@@ -78,7 +80,11 @@ def write_graphs(model: KeywordModel, folder: Path) -> None:
         {"audio": ("batch", "samples")},
     )
     if model.config.acoustic.context == "local":
-        _write_stream(StreamingAcoustic(model.acoustic), folder / ACOUSTIC_FILE)
+        acoustic = model.acoustic
+        streaming = (
+            StreamingAcoustic(acoustic) if isinstance(acoustic, AcousticEncoder) else StreamingEmbedding(acoustic)
+        )
+        _write_stream(streaming, folder / ACOUSTIC_FILE)
     else:
         _write(
             _Frames(model.acoustic),
@@ -112,19 +118,20 @@ def write_graphs(model: KeywordModel, folder: Path) -> None:
         )
 
 
-def _write_stream(streaming: StreamingAcoustic, path: Path) -> None:
+def _write_stream(streaming: StreamingAcoustic | StreamingEmbedding, path: Path) -> None:
     """Writes the graph with inputs log_mel and past_NAME, and outputs frames and next_NAME, for each state's NAME."""
     states = streaming.states
     _write(
         streaming,
         {
-            "log_mel": torch.zeros(1, 53, NUM_BINS),
-            **{f"past_{name}": torch.zeros(1, channels, frames) for name, channels, frames in states},
+            "log_mel": torch.zeros(1, 54, NUM_BINS),
+            **{f"past_{state.name}": torch.zeros(state.shape) for state in states},
         },
         {"frames": (None, "new"), **{f"next_{state.name}": (None, None, f"{state.name}_kept") for state in states}},
         path,
         {"log_mel": (None, "frames"), **{f"past_{state.name}": (None, None, f"{state.name}_past") for state in states}},
     )
+    describe(path, frame_multiple=str(streaming.acoustic.frame_multiple))
 
 
 def store_as_float16(path: Path) -> None:
@@ -148,19 +155,18 @@ def store_as_float16(path: Path) -> None:
     onnx.save(model, path)
 
 
-def describe(path: Path) -> None:
-    """Writes into a graph which Watchword made it, and for what sample rate."""
+def describe(path: Path, **more: str) -> None:
+    """Writes into a graph which Watchword made it, for what sample rate, and what else is to be known of it."""
     model = onnx.load(path)
     model.producer_name, model.producer_version = "watchword", __version__
-    helper.set_model_props(
-        model,
-        {
-            "watchword": __version__,
-            "graph": path.name,
-            "sample_rate": str(SAMPLE_RATE),
-            "hop_samples": str(HOP_SAMPLES),
-        },
-    )
+    known = {entry.key: entry.value for entry in model.metadata_props} | {
+        "watchword": __version__,
+        "graph": path.name,
+        "sample_rate": str(SAMPLE_RATE),
+        "hop_samples": str(HOP_SAMPLES),
+        **more,
+    }
+    helper.set_model_props(model, known)
     onnx.save(model, path)
 
 

@@ -77,7 +77,8 @@ def store_trials(store: Store, seed: int = 0) -> Trials:
 def embed_clip(sessions: Sessions, clip: Array, before_seconds: float, after_seconds: float) -> Array:
     """Embeds a clip (16 kHz, 400 samples or more) set in that much digital silence: [dim]."""
     before, after = round(before_seconds * SAMPLE_RATE), round(after_seconds * SAMPLE_RATE)
-    frames = sessions.frames(sessions.log_mel(np.pad(clip, (before, after))[None]))
+    log_mel = sessions.log_mel(np.pad(clip, (before, after + HOP_SAMPLES))[None])
+    frames = sessions.frames(log_mel[:, : log_mel.shape[1] // sessions.multiple * sessions.multiple])
     first, count = before // HOP_SAMPLES, num_frames(len(clip))
     return sessions.pool(frames[:, first : first + count], [count])[0]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE
 from watchword.bundle import ACOUSTIC_FILE, FEATURES_FILE, PHONEMES_FILE, POOLING_FILE, TEXTUAL_FILE
 from watchword.model.keyword_model import KeywordModel
+from watchword.runtime.encoder import empty_state
 from watchword.text.phonemes import PHONEMES
 
 FRAMES = (1, 2, 3, 7, 98, 301, 2998)
@@ -47,6 +48,12 @@ class Sessions:
             if name != PHONEMES_FILE or (folder / name).exists()
         }
 
+    @property
+    def multiple(self) -> int:
+        """How many log-mel frames at a time, or a multiple of them, `frames` is given."""
+        written = self._sessions["frames"].get_modelmeta().custom_metadata_map
+        return int(written.get("frame_multiple", 1))
+
     def log_mel(self, audio: Array) -> Array:
         """Audio [b, samples] to log-mel [b, frames, 40]."""
         return self._run("log_mel", audio=audio)[0]
@@ -59,7 +66,7 @@ class Sessions:
             return self._run("frames", log_mel=log_mel)[0]
         rows = []
         for row in log_mel:
-            states, found = [np.zeros((1, state.shape[1], 0), np.float32) for state in past], []
+            states, found = [empty_state(state.shape) for state in past], []
             for piece in np.split(row[None], np.cumsum(pieces, dtype=int), axis=1):
                 named = dict(zip((state.name for state in past), states, strict=True))
                 frames, *states = self._run("frames", log_mel=piece, **named)
@@ -116,17 +123,19 @@ def prove(model: KeywordModel, folder: Path) -> dict[str, float]:
             compare("text", embedding, torch_embedding, f"{count} phonemes")
             texts.append(embedding[0])
             torch_texts.append(torch_embedding[0])
+        multiple = model.acoustic.frame_multiple
         ahead = model.acoustic.lookahead_frames if model.config.acoustic.context == "local" else 0
         for count in FRAMES:
             what = f"{count} frames"
-            audio = np.stack(list(_scenes(rng, FRAME_SAMPLES + (count + ahead - 1) * HOP_SAMPLES)))
+            more = ahead + -(count + ahead) % multiple
+            audio = np.stack(list(_scenes(rng, FRAME_SAMPLES + (count + more - 1) * HOP_SAMPLES)))
             log_mel = model.features(torch.from_numpy(audio))
             compare("log_mel", sessions.log_mel(audio), log_mel, what)
             frames = model.acoustic(log_mel)[:, :count]
-            compare("frames", sessions.frames(log_mel.numpy()), frames, what)
+            compare("frames", sessions.frames(log_mel.numpy())[:, :count], frames, what)
             if ahead and count > 60:
-                pieces = [ahead + 1, 1, *rng.integers(1, count // 8, 6).tolist()]
-                compare("frames", sessions.frames(log_mel.numpy(), pieces), frames, f"{what} in pieces")
+                pieces = [ahead + multiple, multiple, *(multiple * rng.integers(1, count // 8 // multiple, 6)).tolist()]
+                compare("frames", sessions.frames(log_mel.numpy(), pieces)[:, :count], frames, f"{what} in pieces")
             if model.frame_head is not None:
                 expected = torch.log_softmax(model.frame_head(frames), dim=-1)
                 compare("phonemes", sessions.phonemes(frames.numpy()), expected, what)
@@ -134,7 +143,7 @@ def prove(model: KeywordModel, folder: Path) -> dict[str, float]:
             lengths = [max(1, count // share) for share in range(1, len(frames) + 1)]
             pooled = model.acoustic.pool(frames, torch.tensor(lengths))
             compare("embedding", sessions.pool(frames.numpy(), lengths), pooled, what)
-            through = sessions.pool(sessions.frames(sessions.log_mel(audio)), lengths)
+            through = sessions.pool(sessions.frames(sessions.log_mel(audio))[:, :count], lengths)
             expected = torch.nn.functional.cosine_similarity(pooled[:, None], torch.stack(torch_texts)[None], dim=2)
             compare("cosine", cosines(through, np.stack(texts)), expected, what)
     return worst

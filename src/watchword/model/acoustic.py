@@ -14,11 +14,18 @@ class AcousticConfig(BaseModel):
     """Sizes of SPEC 2.1, variant C, and how far a frame may look.
 
     `context = "utterance"` is the paper: mean normalisation and squeeze-excitation over the whole segment. `"local"`
-    bounds both to a window of the past and most convolutions too, so that frames are computed once over a stream."""
+    bounds both to a window of the past and most convolutions too, so that frames are computed once over a stream.
+
+    `front = "speech_embedding"` puts a public network, trained on far more speech, below the blocks, which then run at
+    half the rate, with `lookahead_frames` of their own (see `watchword.model.embedding_front`); it needs a local
+    context."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     context: Literal["utterance", "local"] = "utterance"
+    front: Literal["none", "speech_embedding"] = "none"
+    front_lookahead_frames: int = 20
+    front_entry: int = 192
     channels: int = 256
     scale: int = 8
     dilations: tuple[int, ...] = (2, 3, 4)
@@ -31,6 +38,23 @@ class AcousticConfig(BaseModel):
     squeeze_window_frames: int = 75
 
 
+class Pooled(nn.Module):
+    """What pools frames into one embedding: attentive statistics and a linear layer. Built by `build_pooling`."""
+
+    frame_multiple = 1
+    """A stream is fed so many frames at a time, or a multiple of them."""
+
+    def build_pooling(self, config: AcousticConfig) -> None:
+        """Adds the layers of `pool`."""
+        self.pooling = StatisticsPooling(config.dim, config.attention)
+        self.pool_norm = nn.BatchNorm1d(2 * config.dim)
+        self.output = nn.Linear(2 * config.dim, config.dim)
+
+    def pool(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Pools frames [n, frames, dim], of which the first `lengths` [n] count, into embeddings [n, dim]."""
+        return self.output(self.pool_norm(self.pooling(frames.transpose(1, 2), lengths)))
+
+
 class FrameEncoder(nn.Module):
     """Log-mel to frame embeddings E_a, [batch, frames, dim] outside and [batch, dim, frames] inside: ECAPA-TDNN without
     its pooling, as models that only compare phonemes have it."""
@@ -40,7 +64,13 @@ class FrameEncoder(nn.Module):
         self.config = config = config or AcousticConfig()
         width, local = config.channels, config.context == "local"
         chained = config.scale - 1
-        centred = _centred_convolutions(config, chained) if local else [chained] * len(config.dilations)
+        centred = [chained] * len(config.dilations)
+        if local:
+            if config.lookahead_frames < 2:
+                raise ValueError(
+                    f"model: lookahead_frames is {config.lookahead_frames}; the first convolution alone needs 2"
+                )
+            centred = centred_convolutions(config.lookahead_frames - 2, config.dilations, chained)
         self.lookahead_frames = 2 + sum(k * d for k, d in zip(centred, config.dilations, strict=True))
         # A causal tap reaches 2 d back, a centred one d.
         convolutions = 2 + sum(d * (k + 2 * (chained - k)) for k, d in zip(centred, config.dilations, strict=True))
@@ -85,19 +115,12 @@ class FrameEncoder(nn.Module):
         return self.prior_mean[None, :, None] + sums / (counts + prior)
 
 
-class AcousticEncoder(FrameEncoder):
+class AcousticEncoder(FrameEncoder, Pooled):
     """Log-mel to frame embeddings E_a (`forward`), and those to one embedding (`pool`). Desplanques et al. 2020."""
 
     def __init__(self, config: AcousticConfig | None = None) -> None:
         super().__init__(config)
-        dim = self.config.dim
-        self.pooling = StatisticsPooling(dim, self.config.attention)
-        self.pool_norm = nn.BatchNorm1d(2 * dim)
-        self.output = nn.Linear(2 * dim, dim)
-
-    def pool(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Pools frames [n, frames, dim], of which the first `lengths` [n] count, into embeddings [n, dim]."""
-        return self.output(self.pool_norm(self.pooling(frames.transpose(1, 2), lengths)))
+        self.build_pooling(self.config)
 
 
 class Res2Block(nn.Module):
@@ -206,17 +229,14 @@ def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
     return x if mask is None else x * mask
 
 
-def _centred_convolutions(config: AcousticConfig, chained: int) -> list[int]:
-    """Chooses how many convolutions of each block look ahead, balanced: 2 + Σ k d stays within the look-ahead."""
-    left = config.lookahead_frames - 2
-    if left < 0:
-        raise ValueError(f"model: lookahead_frames is {config.lookahead_frames}; the first convolution alone needs 2")
-    centred = [0] * len(config.dilations)
+def centred_convolutions(left: int, dilations: tuple[int, ...], chained: int) -> list[int]:
+    """Chooses how many of each block's `chained` convolutions look ahead, balanced: Σ k d is at most `left`."""
+    centred = [0] * len(dilations)
     while True:
         # The block with fewest look-ahead frames so far goes first.
-        order = sorted(range(len(centred)), key=lambda b: centred[b] * config.dilations[b])
-        fitting = [b for b in order if centred[b] < chained and config.dilations[b] <= left]
+        order = sorted(range(len(centred)), key=lambda b: centred[b] * dilations[b])
+        fitting = [b for b in order if centred[b] < chained and dilations[b] <= left]
         if not fitting:
             return centred
         centred[fitting[0]] += 1
-        left -= config.dilations[fitting[0]]
+        left -= dilations[fitting[0]]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from watchword.model.acoustic import AcousticConfig, AcousticEncoder, frame_mask
+from watchword.model.embedding_front import EmbeddingEncoder
 from watchword.model.features import LogMel, frame_counts
 from watchword.model.matcher import CrossAttention, Match
 from watchword.model.textual import TextEncoder, TextualConfig
@@ -39,7 +40,7 @@ class KeywordModel(nn.Module):
         super().__init__()
         self.config = config = config or ModelConfig()
         self.features = LogMel(config.mask_bins, config.mask_frames)
-        self.acoustic = AcousticEncoder(config.acoustic)
+        self.acoustic = build_acoustic(config.acoustic)
         self.textual = TextEncoder(config.textual)
         self.attention = CrossAttention(config.acoustic.dim, config.attention_projection)
         self.frame_head = nn.Linear(config.acoustic.dim, len(PHONEMES)) if config.frame_head else None
@@ -99,6 +100,11 @@ class KeywordModel(nn.Module):
             extra_text=extra_text,
             negative_pairs=negative_pairs,
         )
+
+
+def build_acoustic(config: AcousticConfig) -> AcousticEncoder | EmbeddingEncoder:
+    """Builds the acoustic encoder that a configuration asks for."""
+    return AcousticEncoder(config) if config.front == "none" else EmbeddingEncoder(config)
 
 
 def distinct(labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -44,7 +44,10 @@ class Encoder:
         """What spans are cut from, [frames, width], of audio [samples]: frame embeddings where the context is local,
         else log-mel, whose spans go through the whole network by themselves. Silence follows."""
         if self.streams:
-            return self.stream_rows(np.pad(audio, (0, self.bundle.lookahead_frames * HOP_SAMPLES)))[0]
+            frames = num_frames(len(audio))
+            more = self.bundle.lookahead_frames
+            more += -(frames + more) % self.bundle.frame_multiple
+            return self.stream_rows(np.pad(audio, (0, more * HOP_SAMPLES)))[0][:frames]
         log_mel = self.log_mel(audio)
         return _run(self._acoustic, "frames", log_mel=log_mel[None])[0] if self.is_local else log_mel
 
@@ -63,10 +66,10 @@ class Encoder:
         """The rows of the next piece of a recording: [new, width], and the state that the piece after it needs.
 
         All but the first piece, whose state is (), give as many rows as `log_mel`; that one gives the bundle's
-        `lookahead_frames` fewer, and must be longer than those."""
+        `lookahead_frames` fewer, and must be longer than those. Each has a multiple of its `frame_multiple` frames."""
         session = self._acoustic
         taken = session.get_inputs()
-        state = state or [np.zeros((1, past.shape[1], 0), np.float32) for past in taken[1:]]
+        state = state or [empty_state(past.shape) for past in taken[1:]]
         named = dict(zip((past.name for past in taken), [self.log_mel(audio)[None], *state], strict=True))
         frames, *after = session.run(None, named)
         return np.asarray(frames)[0], [np.asarray(kept) for kept in after]
@@ -163,6 +166,11 @@ class Encoder:
         except Exception as error:  # onnxruntime's errors share no class but this
             why = str(error).splitlines()[0][:120]
             raise BundleError(f"{path}: onnxruntime cannot open it ({why}); export the bundle again") from None
+
+
+def empty_state(shape: Sequence[int | str | None]) -> NDArray[np.float32]:
+    """What a graph remembers before anything was heard: nothing, along the one axis of its shape that may vary."""
+    return np.zeros([size if isinstance(size, int) else 0 for size in shape], np.float32)
 
 
 def _run(session: onnxruntime.InferenceSession, output: str, **inputs: NDArray) -> NDArray[np.float32]:

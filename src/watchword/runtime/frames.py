@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from watchword.audio import HOP_SAMPLES, num_frames
+from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, num_frames
 from watchword.runtime.encoder import Encoder
 
 
@@ -56,15 +56,22 @@ class StateStream:
 
     def feed(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
         """Takes samples at 16 kHz and returns the frames [new, width] that are now certain; all of them if `last`."""
-        # As many frames more as never come out, so that the last of the recording's do.
-        after = np.zeros(self._after + self._lookahead * HOP_SAMPLES if last else 0, np.float32)
-        self._audio = np.concatenate([self._audio, samples, after])
+        self._audio = np.concatenate([self._audio, samples, np.zeros(self._after if last else 0, np.float32)])
         frames = num_frames(len(self._audio))
+        multiple, waiting = self._encoder.bundle.frame_multiple, 0
+        if last:
+            # As many frames more as never come out, so that the last of the recording's do.
+            waiting = -(frames + self._lookahead) % multiple
+            more = self._lookahead + waiting
+            self._audio = np.pad(self._audio, (0, more * HOP_SAMPLES))
+            frames += more
+        frames -= frames % multiple
         if frames <= (0 if self._state else self._lookahead):
             return np.empty((0, self._encoder.width), np.float32)
-        rows, self._state = self._encoder.stream_rows(self._audio, self._state)
+        heard = self._audio[: (frames - 1) * HOP_SAMPLES + FRAME_SAMPLES]
+        rows, self._state = self._encoder.stream_rows(heard, self._state)
         self._audio = self._audio[frames * HOP_SAMPLES :].copy()
-        return rows
+        return rows[: len(rows) - waiting]
 
 
 def frame_stream(encoder: Encoder, begins: bool = True) -> FrameStream | StateStream:

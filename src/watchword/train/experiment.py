@@ -20,9 +20,11 @@ from watchword.evaluate.validation import Validation, build_validation
 from watchword.model.acoustic import FrameEncoder
 from watchword.model.baselines import build_model
 from watchword.model.baselines.pair_model import PairModel
+from watchword.model.embedding_front import EmbeddingEncoder
 from watchword.model.features import LogMel
 from watchword.model.keyword_model import KeywordModel
 from watchword.train.distributed import ALONE, Ranks
+from watchword.train.front import speech_embedding
 from watchword.train.norms import rank_norms
 from watchword.train.objective import Objective, parameter_groups
 from watchword.train.precision import choose_device
@@ -48,10 +50,13 @@ class Experiment:
         self.maker = BatchMaker(self.store, augmenter, recipe.batch, recipe.seed, ranks.rank, ranks.size, pairs)
         self.num_labels = len(self.store.texts)
         self.model = build_model(recipe.model)
-        if recipe.model.acoustic.context == "local" and isinstance(self.model.acoustic, FrameEncoder):
+        if recipe.model.acoustic.context == "local" and isinstance(
+            self.model.acoustic, FrameEncoder | EmbeddingEncoder
+        ):
             self.model.acoustic.set_prior_mean(
                 self._mean_log_mel(BatchMaker(self.store, augmenter, recipe.batch, recipe.seed))
             )
+        self._open_front()
         self.objective = Objective(recipe.objective, self.num_labels, recipe.model.acoustic.dim)
         if recipe.train.init_from:
             self._start_from(recipe.train.init_from)
@@ -66,6 +71,7 @@ class Experiment:
             train.weight_decay,
             train.bias_learning_rate_scale,
             train.adaptive_learning_rate_scale,
+            train.front_learning_rate_scale,
         )
         self.learning_rates = [float(str(group["lr"])) for group in groups]
         self.optimizer = torch.optim.AdamW(groups)
@@ -131,6 +137,17 @@ class Experiment:
                 total += row[: num_frames(length)].sum(0).double()
                 count += num_frames(length)
         return (total / count).float()
+
+    def _open_front(self) -> None:
+        """Gives the acoustic encoder's front its public weights, and freezes what the recipe leaves as it is."""
+        if not isinstance(self.model.acoustic, EmbeddingEncoder):
+            return
+        front, train = self.model.acoustic.embedding, self.recipe.train
+        if train.front_weights and not train.init_from:
+            front.load_state_dict(speech_embedding())
+        frozen = len(front.layers) if train.front_learning_rate_scale == 0 else train.front_frozen_layers
+        for layer in front.layers[:frozen]:
+            layer.requires_grad_(False)
 
     def _start_from(self, path: str) -> None:
         from watchword.train.checkpoint import load_checkpoint

@@ -112,13 +112,18 @@ def parameter_groups(
     weight_decay: float,
     bias_scale: float,
     adaptive_scale: float = 1.0,
+    front_scale: float = 1.0,
 ) -> list[dict[str, object]]:
     """Sorts parameters into optimiser groups: no decay on norms, biases and AdaMS.
 
-    The scalar SphereFace2 bias learns `bias_scale` times faster, AdaMS `adaptive_scale` times; `clip` says whether the
-    group counts in gradient clipping."""
-    decayed, plain, adaptive, bias = [], [], [], []
+    The scalar SphereFace2 bias learns `bias_scale` times faster, AdaMS `adaptive_scale` times, a front that is trained
+    already `front_scale` times; `clip` says whether the group counts in gradient clipping."""
+    decayed, plain, adaptive, bias, front = [], [], [], [], []
     for name, parameter in model.named_parameters():
+        if name.startswith("acoustic.embedding."):
+            if parameter.requires_grad:
+                front.append(parameter)
+            continue
         (plain if parameter.ndim < 2 else decayed).append(parameter)
         assert name
     for loss in objective.losses.values():
@@ -135,5 +140,6 @@ def parameter_groups(
         {"params": plain, "weight_decay": 0.0, "lr": learning_rate, "clip": True},
         {"params": adaptive, "weight_decay": 0.0, "lr": learning_rate * adaptive_scale, "clip": False},
         {"params": bias, "weight_decay": 0.0, "lr": learning_rate * bias_scale, "clip": False},
+        {"params": front, "weight_decay": 0.0, "lr": learning_rate * front_scale, "clip": True},
     ]
     return [group for group in groups if group["params"]]

@@ -83,7 +83,10 @@ class DataConfig(Strict):
 
 
 class TrainConfig(Strict):
-    """How long, how fast, how often saved and validated."""
+    """How long, how fast, how often saved and validated.
+
+    Where the acoustic encoder has a front, `front_weights` begins with those that are public, which learn
+    `front_learning_rate_scale` as fast as the rest (0: not at all), but for its first `front_frozen_layers`."""
 
     steps: int = Field(default=84_000, ge=1)
     learning_rate: float = Field(default=1e-4, gt=0)
@@ -102,6 +105,9 @@ class TrainConfig(Strict):
     threads: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     init_from: str | None = None
+    front_weights: bool = True
+    front_learning_rate_scale: float = Field(default=1.0, ge=0)
+    front_frozen_layers: int = Field(default=0, ge=0)
 
 
 class Recipe(Strict):
