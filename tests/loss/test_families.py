@@ -35,6 +35,8 @@ def inputs(family: str, labels: Tensor) -> list[Tensor]:
     if family == "monotonic":
         affinity = torch.softmax(torch.randn(n, 1, 9), dim=2).requires_grad_()
         return [affinity, torch.ones(n, 1, dtype=torch.bool), torch.ones(n, 9, dtype=torch.bool)]
+    if family == "teacher":
+        return [audio, torch.randn(n, 6)]
     if family == "verification":
         return [torch.randn(n).requires_grad_(), labels > 1]
     if family == "negatives":

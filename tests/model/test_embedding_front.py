@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from watchword.model.acoustic import AcousticConfig
-from watchword.model.embedding_front import LAYERS, PAIR, SILENCE, EmbeddingEncoder, SpeechEmbedding
+from watchword.model.embedding_front import LAYERS, PAIR, SILENCE, EmbeddingEncoder, SpeechEmbedding, Teacher
 from watchword.model.keyword_model import build_acoustic
 
 
@@ -115,3 +115,20 @@ def test_what_cannot_be_is_said(changed, told):
     config = AcousticConfig(front="speech_embedding", **{"context": "local", **changed})
     with pytest.raises(ValueError, match=told):
         build_acoustic(config)
+
+
+def test_the_teacher_hears_the_clean_audio_and_never_learns():
+    torch.manual_seed(2)
+    teacher, frames = Teacher(16), torch.randn(2, 51, 16, requires_grad=True)
+    clean, lengths = speech(51, rows=2), torch.tensor([51, 30])
+    taught, teaching = teacher(frames, clean, lengths)
+    assert taught.shape == teaching.shape == (26 + 15, 96)
+    taught.square().sum().backward()
+    assert frames.grad is not None
+    assert all(weight.grad is None for weight in teacher.embedding.parameters())
+    assert teacher.head.weight.grad is not None
+    # What the student would compute itself: the last layer of an encoder on the same network, in its own place.
+    front = encoder()
+    front.embedding.load_state_dict(teacher.embedding.state_dict())
+    padded = functional.pad(clean[:1, :50].transpose(1, 2), (2 * front.behind, 2 * front.ahead), value=SILENCE)
+    torch.testing.assert_close(teaching[:15], front.embedding(padded)[-1][0, :, :15].T)

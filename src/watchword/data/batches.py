@@ -75,7 +75,8 @@ class Batch(NamedTuple):
     `frame_phonemes` [b, frames] is -1 where unknown, 0 in silence. For models that compare pairs each span comes with
     other texts: `other_labels` [n, 2], `others` [n, 2, p] and `other_lengths` [n, 2]. Where the recipe asks for
     negatives there are `negative_spans` [m, 3] without a text, `extra_phonemes` [k, q] of texts without a span, and
-    `negative_pairs` [m, n + k]: which texts of the whole batch, then extra ones, each such span is pushed from."""
+    `negative_pairs` [m, n + k]: which texts of the whole batch, then extra ones, each such span is pushed from. `clean`
+    is the audio as it was before distortion, for a teacher."""
 
     audio: Tensor
     audio_lengths: Tensor
@@ -91,6 +92,7 @@ class Batch(NamedTuple):
     negative_pairs: Tensor | None = None
     extra_phonemes: Tensor | None = None
     extra_lengths: Tensor | None = None
+    clean: Tensor | None = None
 
     def model_inputs(self) -> dict[str, Tensor]:
         """Returns the arguments of the model's forward."""
@@ -141,7 +143,8 @@ class BatchMaker:
     """Makes the batch of any step, whole from (store, configuration, seed, step), or one rank's share of it.
 
     Every rank draws all of the batch and reads and distorts only its own rows, each with a generator of its own: the
-    shares of any number of ranks, one after another, are the whole batch. `pairs` puts other texts beside each span."""
+    shares of any number of ranks, one after another, are the whole batch. `pairs` puts other texts beside each span;
+    with `keeps_clean` the batch has the audio before distortion, too."""
 
     def __init__(
         self,
@@ -154,7 +157,7 @@ class BatchMaker:
         pairs: PairSampler | None = None,
     ) -> None:
         self.store, self.augmenter, self.config, self.seed = store, augmenter, config, seed
-        self.rank, self.ranks, self.pairs = rank, ranks, pairs
+        self.rank, self.ranks, self.pairs, self.keeps_clean = rank, ranks, pairs, False
         self.sampler = ClassSampler(store, config, seed)
         self.near_texts = NearTexts(store.phonemes)
         # Items stand in the order of utterances: those of one are a slice.
@@ -168,12 +171,16 @@ class BatchMaker:
         longest = max(row.size for row in rows)
         audio = np.zeros((own.stop - own.start, longest), np.float32)
         phones = np.full((len(audio), num_frames(longest)), -1, np.int64)  # padding counts for nothing
+        clean = np.zeros_like(audio) if self.keeps_clean else None
         spans, labels = [], []
         for place, number in enumerate(range(own.start, own.stop)):
             row, frames = rows[number], num_frames(rows[number].size)
             rng = np.random.default_rng((self.seed, step, _ROWS, number))
             sound = self.augmenter.non_speech if self.config.non_speech_share else None
-            audio[place, : row.size] = self.augmenter(row.audio(self.store, rng, sound), rng)
+            plain = row.audio(self.store, rng, sound)
+            if clean is not None:
+                clean[place, : row.size] = plain
+            audio[place, : row.size] = self.augmenter(plain, rng)
             phones[place, :frames] = row.frame_phones(self.store, frames)
             for label, start, end in row.spans:
                 spans.append((place, *span_frames(start, end, frames)))
@@ -186,6 +193,8 @@ class BatchMaker:
             "frame_phonemes": phones,
         }
         arrays |= self._texts(arrays["labels"], "phonemes", "phoneme_lengths")
+        if clean is not None:
+            arrays["clean"] = clean
         whole = np.array([label for row in rows for label, _, _ in row.spans])
         if self.pairs:
             counts = np.cumsum([0, *(len(row.spans) for row in rows)])

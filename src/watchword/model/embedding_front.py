@@ -235,3 +235,24 @@ def _first_mixing() -> Tensor:
     """Bands below 3.8 kHz of about the right energy, until weights are loaded that bring their own."""
     bands = functional.interpolate(torch.eye(NUM_BINS)[None, :, : 3 * NUM_BINS // 4], size=_BANDS, mode="linear")
     return 0.01 * bands[0]
+
+
+class Teacher(nn.Module):
+    """The speech embedding as a teacher: it hears the clean audio, says what frames should tell, and never learns."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.embedding = SpeechEmbedding().requires_grad_(False)
+        self.head = nn.Linear(dim, TAPS[len(LAYERS) - 1][1])
+
+    def forward(self, frames: Tensor, clean: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Takes frames [b, t, dim], the log-mel of clean audio [b, t, 40] and the numbers of real frames [b].
+
+        Returns the head's predictions and the teacher's values for every second real frame, [n, 96] each; a value sees
+        as far ahead as the last layer of `EmbeddingEncoder` does where nothing else is said."""
+        ahead = AcousticConfig().front_lookahead_frames
+        with torch.no_grad():
+            sides = (PAIR * (_SEEN - 1) - ahead, ahead + clean.shape[1] % PAIR)
+            values = self.embedding(functional.pad(clean.transpose(1, 2), sides, value=SILENCE))[-1].transpose(1, 2)
+        real = frame_mask(lengths, frames.shape[1])[:, ::PAIR]
+        return self.head(frames[:, ::PAIR])[real], values[:, : real.shape[1]][real]

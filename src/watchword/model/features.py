@@ -56,6 +56,13 @@ class LogMel(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         """Turns audio [batch, samples] into log-mel [batch, frames, 40]; frames = 1 + (samples - 400) // 160."""
+        log_mel = self.plain(audio)
+        if self.training and (self.mask_bins or self.mask_frames):
+            return spec_augment(log_mel, self.mask_bins, self.mask_frames)
+        return log_mel
+
+    def plain(self, audio: Tensor) -> Tensor:
+        """The same, never masked."""
         audio = audio.float()
         if torch.onnx.is_in_onnx_export():
             spectrum = torch.nn.functional.conv1d(audio[:, None], self.basis, stride=HOP_SAMPLES).transpose(1, 2)
@@ -66,10 +73,7 @@ class LogMel(nn.Module):
             frames = (frames - frames.mean(dim=2, keepdim=True)) * self.window
             spectrum = torch.fft.rfft(frames, FFT_SIZE)
             power = spectrum.real.square() + spectrum.imag.square()
-        log_mel = (power @ self.bank).clamp_min(FLOOR).log()
-        if self.training and (self.mask_bins or self.mask_frames):
-            return spec_augment(log_mel, self.mask_bins, self.mask_frames)
-        return log_mel
+        return (power @ self.bank).clamp_min(FLOOR).log()
 
 
 def frame_counts(audio_lengths: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from watchword.model.acoustic import AcousticConfig, AcousticEncoder, frame_mask
-from watchword.model.embedding_front import EmbeddingEncoder
+from watchword.model.embedding_front import EmbeddingEncoder, Teacher
 from watchword.model.features import LogMel, frame_counts
 from watchword.model.matcher import CrossAttention, Match
 from watchword.model.textual import TextEncoder, TextualConfig
@@ -19,7 +19,8 @@ class ModelConfig(BaseModel):
     """Both encoders and what matches them: the paper's model, or a baseline of `watchword.model.baselines`.
 
     `pair_units` is the width of a baseline's GRU. `frame_head` adds a phoneme classifier on the frames, which the paper
-    does not have; `mask_bins` and `mask_frames` SpecAugment, in training alone."""
+    does not have; `teacher` the public speech embedding, which teaches the frames and is itself left as it is;
+    `mask_bins` and `mask_frames` SpecAugment, in training alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,6 +30,7 @@ class ModelConfig(BaseModel):
     textual: TextualConfig = TextualConfig()
     attention_projection: Literal["none", "qk", "qkv"] = "qk"
     frame_head: bool = False
+    teacher: bool = False
     mask_bins: int = 0
     mask_frames: int = 0
 
@@ -44,6 +46,7 @@ class KeywordModel(nn.Module):
         self.textual = TextEncoder(config.textual)
         self.attention = CrossAttention(config.acoustic.dim, config.attention_projection)
         self.frame_head = nn.Linear(config.acoustic.dim, len(PHONEMES)) if config.frame_head else None
+        self.teacher = Teacher(config.acoustic.dim) if config.teacher else None
 
     def frames(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encodes audio [crops, samples] to frames [crops, t, dim] and their numbers [crops]."""
@@ -63,12 +66,16 @@ class KeywordModel(nn.Module):
         negative_pairs: Tensor | None = None,
         extra_phonemes: Tensor | None = None,
         extra_lengths: Tensor | None = None,
+        clean: Tensor | None = None,
     ) -> Match:
         """Encodes crops [crops, samples] once, pools `spans` of them and encodes their `phonemes` [n, tokens].
 
         A span is (crop, first frame, last frame exclusive); see Match for what comes out. Spans without a text and
         texts without a span come with the others through both encoders, and out apart."""
-        frames, _ = self.frames(audio, audio_lengths)
+        frames, numbers = self.frames(audio, audio_lengths)
+        taught = teaching = None
+        if self.teacher is not None and clean is not None:
+            taught, teaching = self.teacher(frames, self.features.plain(clean), numbers)
         every = spans if negative_spans is None else torch.cat([spans, negative_spans])
         spoken, span_lengths = gather_spans(frames, every)
         pooled = self.acoustic.pool(spoken, span_lengths)
@@ -96,6 +103,8 @@ class KeywordModel(nn.Module):
             frame_mask=spoken_mask,
             frame_logits=None if self.frame_head is None else self.frame_head(frames),
             frame_phonemes=frame_phonemes,
+            taught=taught,
+            teaching=teaching,
             negative_audio=None if negative_spans is None else pooled[len(spans) :],
             extra_text=extra_text,
             negative_pairs=negative_pairs,

@@ -43,6 +43,10 @@ class Match:
     """Phoneme logits of every crop's frames, [crops, frames, 72], where the model has a frame head."""
     frame_phonemes: Tensor | None = None
     """Phoneme ids by forced alignment, [crops, frames]; -1 unknown, 0 silence."""
+    taught: Tensor | None = None
+    """What real frames tell of the teacher's values, [taught, 96], where the model has a teacher."""
+    teaching: Tensor | None = None
+    """The teacher's values for the same frames of clean audio, [taught, 96]."""
     negative_audio: Tensor | None = None
     """Utterance embeddings of spans without a text, [negatives, dim], where the batch has such."""
     extra_text: Tensor | None = None

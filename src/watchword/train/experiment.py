@@ -48,6 +48,7 @@ class Experiment:
         pairs = None if recipe.model.kind == "adml" else PairSampler(self.store.phonemes, recipe.seed)
         augmenter = self._augmenter()
         self.maker = BatchMaker(self.store, augmenter, recipe.batch, recipe.seed, ranks.rank, ranks.size, pairs)
+        self.maker.keeps_clean = recipe.model.teacher
         self.num_labels = len(self.store.texts)
         self.model = build_model(recipe.model)
         if recipe.model.acoustic.context == "local" and isinstance(
@@ -140,6 +141,9 @@ class Experiment:
 
     def _open_front(self) -> None:
         """Gives the acoustic encoder's front its public weights, and freezes what the recipe leaves as it is."""
+        teacher = self.model.teacher if isinstance(self.model, KeywordModel) else None
+        if teacher is not None and not self.recipe.train.init_from:
+            teacher.embedding.load_state_dict(speech_embedding())
         if not isinstance(self.model.acoustic, EmbeddingEncoder):
             return
         front, train = self.model.acoustic.embedding, self.recipe.train

@@ -43,6 +43,7 @@ class Objective(nn.Module):
         add("adversary", config.adversary, "adversarial", 0)
         add("frame", config.frame, "frame", len(PHONEMES))
         add("negatives", config.negatives, "negatives", 0)
+        add("teacher", config.teacher, "teacher", 0)
         add("verification", config.verification, "verification", 0)
         add("verification_phoneme", config.verification_phoneme, "verification", 0)
 
@@ -71,6 +72,10 @@ class Objective(nn.Module):
             return {place: loss(match.pair_logits, match.pair_is_match)}
         if place == "verification_phoneme":
             return {place: loss(match.asked_logits, match.asked_is_spoken)}
+        if place == "teacher":
+            if match.taught is None or match.teaching is None:
+                raise ValueError("objective.teacher needs model.teacher = true")
+            return {place: loss(match.taught, match.teaching)}
         if place == "frame":
             if match.frame_logits is None or match.frame_phonemes is None:
                 raise ValueError("objective.frame needs model.frame_head = true and a store with phone times")
@@ -120,9 +125,10 @@ def parameter_groups(
     already `front_scale` times; `clip` says whether the group counts in gradient clipping."""
     decayed, plain, adaptive, bias, front = [], [], [], [], []
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if name.startswith("acoustic.embedding."):
-            if parameter.requires_grad:
-                front.append(parameter)
+            front.append(parameter)
             continue
         (plain if parameter.ndim < 2 else decayed).append(parameter)
         assert name

@@ -51,6 +51,7 @@ class ObjectiveConfig(Strict):
     adversary: Term | None = None
     adversary_levels: tuple[Literal["phoneme", "utterance"], ...] = ("phoneme", "utterance")
     frame: Term | None = None
+    teacher: Term | None = None
     negatives: Term | None = None
     verification: Term | None = None
     verification_phoneme: Term | None = None
