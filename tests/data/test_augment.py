@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from watchword.audio import SAMPLE_RATE
-from watchword.data.augment import AugmentConfig, Augmenter, reverberate
+from watchword.data.augment import AugmentConfig, Augmenter, from_afar, reverberate
+from watchword.data.channels import codecs, coded, tilted
+from watchword.data.voice_shift import shifted, stretched
 
 NONE: dict[str, Any] = {
     "room": 0, "noise": 0, "music": 0, "babble": 0, "low_pass": 0, "telephone": 0, "clip": 0, "quantise": 0,
-    "gain_db": (0.0, 0.0),
+    "shift": 0, "tilt": 0, "codec": 0, "gain_db": (0.0, 0.0),
 }  # fmt: skip
-ALL: dict[str, Any] = {key: 1 for key in NONE if key != "gain_db"}
+ALL: dict[str, Any] = {"far": 1, **{key: 1 for key in NONE if key != "gain_db"}}
 PAPER = AugmentConfig(
     **tomllib.loads((Path(__file__).parents[2] / "recipes" / "base.toml").read_text(encoding="utf-8"))["augment"]
 )
@@ -241,3 +243,81 @@ def test_the_tables_settings_bear_silence_and_the_shortest_crops(size: int) -> N
             assert np.isfinite(found).all()
             assert np.abs(found).max() <= 1.0
             assert np.array_equal(found, same)
+
+
+@pytest.mark.parametrize("factor", [0.85, 1.0, 1.1, 1.35])
+def test_a_shifted_voice_is_higher_and_no_faster(factor: float) -> None:
+    """Every frequency is multiplied, formants with them; what is said stays in its place."""
+    spoken = np.concatenate(
+        [np.zeros(4000, np.float32), tone(500, 0.4) + 0.3 * tone(2000, 0.4), np.zeros(6000, np.float32)]
+    )
+    found = shifted(spoken, factor)
+    assert found.shape == spoken.shape
+    assert found.dtype == np.float32
+    spectrum, hertz = np.abs(np.fft.rfft(found)), np.fft.rfftfreq(len(found), 1 / SAMPLE_RATE)
+    assert hertz[spectrum.argmax()] == pytest.approx(500 * factor, abs=4)
+    high = hertz > 1200
+    assert hertz[high][spectrum[high].argmax()] == pytest.approx(2000 * factor, abs=4)
+    loud = np.flatnonzero(np.abs(found) > 0.1)
+    assert loud[0] == pytest.approx(4000, abs=200)
+    assert loud[-1] == pytest.approx(4000 + 6400, abs=200)
+    assert np.abs(found[4500:10000]).max() == pytest.approx(np.abs(spoken).max(), rel=0.15)
+
+
+@pytest.mark.parametrize("size", [0, 1, 400, 959, 960, 12345])
+def test_stretching_bears_any_length(size: int) -> None:
+    for longer in (0.7, 1.0, 1.4):
+        found = stretched(white(0, size / SAMPLE_RATE), round(size * longer))
+        assert found.shape == (round(size * longer),)
+        assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("codec", ["mu_law", "gsm", "mp3", "vorbis", "opus"])
+def test_a_codec_keeps_length_and_place_and_loses_something(codec: str) -> None:
+    assert codec in codecs()[0]
+    time = np.arange(24_000) / SAMPLE_RATE
+    spoken = (0.3 * np.sin(2 * np.pi * 400 * time * (1 + time)) * (1 + np.sin(2 * np.pi * 4 * time)) / 2).astype(
+        np.float32
+    )
+    for scale in (1.0, 5.0, 0.01):
+        found = coded(scale * spoken, codec)
+        assert found.shape == spoken.shape
+        assert found.dtype == np.float32
+        assert np.isfinite(found).all()
+        assert np.abs(found).max() <= 1.6
+        lag = int(np.argmax(np.correlate(np.pad(found, 100), spoken, "valid"))) - 100
+        assert abs(lag) <= 2
+        assert not np.allclose(found, scale * spoken, atol=1e-5 * scale)
+    assert snr_db(spoken, coded(spoken, codec)) > 3
+    for size in (1, 160, 401):
+        assert coded(white(0, size / SAMPLE_RATE), codec).shape == (size,)
+
+
+def test_a_tilt_raises_what_lies_below_and_above_its_corner() -> None:
+    audio = white(0, 3.0)
+    found = tilted(audio, 6.0, -4.0, 1000.0)
+    assert level_db(found, 20, 80) - level_db(audio, 20, 80) == pytest.approx(6.0, abs=0.3)
+    assert level_db(found, 7500, 8000) - level_db(audio, 7500, 8000) == pytest.approx(-4.0, abs=0.3)
+    assert -4 < level_db(found, 900, 1100) - level_db(audio, 900, 1100) < 6
+    assert np.allclose(tilted(audio, 0.0, 0.0, 1000.0), audio, atol=1e-5)
+
+
+@pytest.mark.parametrize("ratio", [-8.0, 2.0])
+def test_from_afar_the_room_has_so_much_more_than_what_comes_straight(ratio: float) -> None:
+    response = np.zeros(8000, np.float32)
+    response[50], response[400:] = 1.0, 0.01 * np.random.default_rng(0).standard_normal(7600)
+    found = from_afar(response, ratio)
+    direct, late = float((found[:90] ** 2).sum()), float((found[90:] ** 2).sum())
+    assert 10 * np.log10(direct / late) == pytest.approx(ratio, abs=0.01)
+    assert np.array_equal(from_afar(response[:80], ratio), response[:80])
+
+
+def test_what_is_off_draws_nothing() -> None:
+    """A recipe of before these distortions gives the sound it gave."""
+    voices = [white(8), white(9)]
+    before = distort(tone(500), 3, voices=voices, room=1, noise=1)
+    assert np.array_equal(
+        before, distort(tone(500), 3, voices=voices, room=1, noise=1, shift=0, tilt=0, codec=0, far=0)
+    )
+    for key in ("shift", "tilt", "codec", "far"):
+        assert not np.array_equal(before, distort(tone(500), 3, voices=voices, room=1, noise=1, **{key: 1})), key

@@ -34,7 +34,7 @@ LOSSES = [
     for name in members
     for number in range(len(VARIANTS.get(name, [{}])))
 ]
-KINDS = ("adml", "cmcd", "phonmatchnet", "phonmatchnet_original")
+KINDS = ("adml", "adml with negatives", "cmcd", "phonmatchnet", "phonmatchnet_original")
 STEPS = 4
 STILL = ["model.textual.dropout=0.0", "model.mask_bins=0", "model.mask_frames=0", "train.checkpoint_every=4"]
 """What each rank draws for itself is switched off; what they draw together is not."""
@@ -147,9 +147,13 @@ def in_float64(experiment: Experiment) -> Experiment:
 
 
 def one_step(ranks: Ranks, recipe: Path, kind: str) -> dict[str, Any]:
-    """A whole model's first step: of a baseline, or of ADML with every loss of the small recipe."""
+    """A whole model's first step: of a baseline, or of ADML with every loss of the small recipe, negatives or none."""
     overrides = list(STILL)
-    if kind != "adml":
+    if kind == "adml with negatives":
+        shares = ("partial_share", "straddle_share", "non_speech_share", "near_texts", "made_up_texts")
+        overrides += [f"batch.{share}=0.8" for share in shares]
+        overrides += ["objective.negatives={name='proxy_negatives', text_margin=-0.5, audio_margin=-0.5}"]
+    elif kind != "adml":
         off = ("relational", "point_to_point", "phoneme", "keyword", "frame")
         overrides += [f"model.kind={kind}", "model.frame_head=false", *(f"objective.{term}=false" for term in off)]
         overrides += ["objective.verification={name='match', positive_weight=2.0}"]

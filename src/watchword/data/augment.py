@@ -1,4 +1,4 @@
-"""Augmentation on the fly: rooms, noise, music, babble, band limits, gain, clipping, quantisation."""
+"""Augmentation on the fly: voices, rooms, noise, music, babble, microphones, band limits, gain, clipping, codecs."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.signal import fftconvolve
 
 from watchword.audio import SAMPLE_RATE, to_float
+from watchword.data.channels import codecs, coded, tilted
+from watchword.data.voice_shift import shifted
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _LEAST_POWER = 1e-10
@@ -21,14 +23,23 @@ class AugmentConfig(BaseModel):
     where that is 0. `coloured_noise` is the share of noise that is synthetic although there are recordings. With
     `babble_snr_each` every voice of the babble has a ratio of its own, as in Kaldi, else their sum has one.
 
+    `shift` multiplies pitch and formants by `shift_factor` at the same tempo: a child's are about 1.1 to 1.35 times a
+    grown-up's. `far` is the share of rooms in which the speaker stands far away: what comes straight lies
+    `far_ratio_db` above what the room adds. `tilt` makes the microphone's response uneven, `tilt_db` below and above a
+    corner anywhere in `tilt_hz`; `codec` sends the row through a codec chosen at random.
+
     `recipes/base.toml` has the values of the tables; what is not stated here is off."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = True
     share: Share = 1.0
+    shift: Share = 0.0
+    shift_factor: tuple[float, float] = (0.9, 1.35)
     room: Share = 0.25
     room_seconds: tuple[float, float] = (0.1, 0.6)
+    far: Share = 0.0
+    far_ratio_db: tuple[float, float] = (-8.0, 2.0)
     noise: Share = 0.5
     noise_snr_db: tuple[float, float] = (0.0, 25.0)
     noise_gap_seconds: float = Field(default=0.0, ge=0)
@@ -39,12 +50,16 @@ class AugmentConfig(BaseModel):
     babble_snr_db: tuple[float, float] = (10.0, 25.0)
     babble_snr_each: bool = False
     babble_speakers: tuple[int, int] = (2, 5)
+    tilt: Share = 0.0
+    tilt_db: tuple[float, float] = (-8.0, 8.0)
+    tilt_hz: tuple[float, float] = (300.0, 3000.0)
     low_pass: Share = 0.35
     low_pass_hz: tuple[float, float] = (3400.0, 7800.0)
     telephone: Share = 0.05
     gain_db: tuple[float, float] = (-20.0, 3.0)
     clip: Share = 0.04
     quantise: Share = 0.05
+    codec: Share = 0.0
 
 
 class Augmenter:
@@ -68,8 +83,14 @@ class Augmenter:
         c = self.config
         if not c.enabled:
             return audio
+        # What is off draws nothing, so that it may be switched on elsewhere and change nothing here.
+        if c.shift and rng.random() < c.shift:
+            audio = shifted(audio, rng.uniform(*c.shift_factor))
         if c.share == 1 or rng.random() < c.share:
             audio = self._scene(audio, rng)
+        if c.tilt and rng.random() < c.tilt:
+            corner = float(np.exp(rng.uniform(*np.log(c.tilt_hz))))
+            audio = tilted(audio, rng.uniform(*c.tilt_db), rng.uniform(*c.tilt_db), corner)
         if rng.random() < c.telephone:
             audio = _band(audio, 300.0, 3400.0)
         elif rng.random() < c.low_pass:
@@ -80,6 +101,9 @@ class Augmenter:
             audio = audio * rng.uniform(1.0, 4.0) / max(float(np.abs(audio).max()), 1e-4)
         if rng.random() < c.quantise:
             audio = np.round(audio * 127) / 127
+        if c.codec and rng.random() < c.codec:
+            names, chances = codecs()
+            audio = coded(audio, names[int(rng.choice(len(names), p=chances))])
         return np.clip(audio, -1.0, 1.0).astype(np.float32)
 
     def non_speech(self, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -101,7 +125,10 @@ class Augmenter:
         """Sets speech in a room, and among noise, music and voices; the ratios are to the speech as the room has it."""
         c, size = self.config, len(audio)
         if rng.random() < c.room:
-            audio = reverberate(audio, self._room(rng))
+            room = self._room(rng)
+            if c.far and rng.random() < c.far:
+                room = from_afar(room, rng.uniform(*c.far_ratio_db))
+            audio = reverberate(audio, room)
         power = speech_power(audio)
         added = []
         if rng.random() < c.noise:
@@ -168,6 +195,17 @@ def reverberate(audio: np.ndarray, response: np.ndarray) -> np.ndarray:
     wet = fftconvolve(audio, response.astype(np.float32))[: len(audio)]
     before, after = (float((a.astype(np.float64) ** 2).sum()) for a in (audio, wet))
     return (wet * np.sqrt(before / after)).astype(np.float32) if before and after else audio
+
+
+def from_afar(response: np.ndarray, ratio_db: float) -> np.ndarray:
+    """Scales what follows the first 2.5 ms of a room's impulse response, until what comes straight has `ratio_db` times
+    its energy; the response itself where nothing follows."""
+    start = int(np.argmax(np.abs(response))) + SAMPLE_RATE // 400
+    direct, late = (float((part.astype(np.float64) ** 2).sum()) for part in (response[:start], response[start:]))
+    if not late:
+        return response
+    gain = np.sqrt(direct / late * 10 ** (-ratio_db / 10))
+    return np.concatenate([response[:start], response[start:] * np.float32(gain)])
 
 
 def _unit(noise: np.ndarray) -> np.ndarray:
