@@ -37,14 +37,7 @@ class PocketsphinxSearch:
 
     def __call__(self, keywords: Sequence[str]) -> Search:
         """The search for `keywords`."""
-        import pocketsphinx
-
-        decoder = pocketsphinx.Decoder(
-            hmm=pocketsphinx.get_model_path("en-us/en-us"),
-            dict=pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"),
-            lm=None,
-            loglevel="FATAL",
-        )
+        decoder = pocketsphinx_decoder()
         pronouncer = default_pronouncer()
         sizes: dict[str, int] = {}
         for keyword in keywords:
@@ -74,6 +67,18 @@ class PocketsphinxSearch:
             return found
 
         return search
+
+
+def pocketsphinx_decoder():
+    """A decoder of pocketsphinx with the English model inside its package, and nothing to look for yet."""
+    import pocketsphinx
+
+    return pocketsphinx.Decoder(
+        hmm=pocketsphinx.get_model_path("en-us/en-us"),
+        dict=pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"),
+        lm=None,
+        loglevel="FATAL",
+    )
 
 
 # The recogniser's IPA for each phoneme; alternatives are what it writes for the same sound, or what English does.
@@ -114,11 +119,11 @@ class PhonemeCtcSearch:
         import hama
 
         model = hama.ASRModel()
-        classes, silent = _token_classes(model.decoder_tokens, self.near_weight)
+        classes, silent = token_classes(model.decoder_tokens, self.near_weight)
         paths = _Paths(keywords, default_pronouncer(), self.prior_cost, self.lowest)
 
         def search(audio: Audio) -> list[Found]:
-            logs = _log_probabilities(model.session, audio)
+            logs = log_probabilities(model.session, audio)
             probabilities = np.exp(logs)
             named = np.concatenate([probabilities @ classes.T, probabilities[:, silent].sum(1, keepdims=True)], axis=1)
             costs = np.log(probabilities.max(1, keepdims=True)) - np.log(np.maximum(named, 1e-9))
@@ -127,7 +132,7 @@ class PhonemeCtcSearch:
         return search
 
 
-def _token_classes(tokens: Sequence[str], near_weight: float) -> tuple[NDArray[np.float32], list[int]]:
+def token_classes(tokens: Sequence[str], near_weight: float) -> tuple[NDArray[np.float32], list[int]]:
     """How much each token counts for each of our phonemes, [phonemes, tokens], and the tokens that stand for none."""
     own = np.zeros((len(PHONEMES), len(tokens)), np.float32)
     near = np.zeros((len(PHONEMES), len(PHONEMES)), np.float32)
@@ -141,7 +146,7 @@ def _token_classes(tokens: Sequence[str], near_weight: float) -> tuple[NDArray[n
     return np.maximum(own, near_weight * np.minimum(1, near @ own)), [tokens.index(symbol) for symbol in _SILENT]
 
 
-def _log_probabilities(session, audio: Audio) -> NDArray[np.float32]:
+def log_probabilities(session, audio: Audio) -> NDArray[np.float32]:
     """The recogniser's log-probabilities [frames, tokens] of audio of any length, window by window."""
     hop = round((_WINDOW_SECONDS - 2 * _MARGIN_SECONDS) * SAMPLE_RATE)
     margin = round(_MARGIN_SECONDS * SAMPLE_RATE)
