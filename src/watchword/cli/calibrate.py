@@ -1,10 +1,18 @@
-"""The command `watchword calibrate`: sets a bundle's threshold by false alarms an hour on running speech."""
+"""The command `watchword calibrate`: a bundle's scale of scores and thresholds by false alarms, on held-out speech."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from watchword.data.segment import Segment
+    from watchword.evaluate.calibration import Candidates, Row
+    from watchword.evaluate.score_fit import Kept
+    from watchword.runtime import Bundle
+    from watchword.runtime.calibration import Calibration
 
 
 def calibrate(
@@ -13,66 +21,159 @@ def calibrate(
         list[Path], typer.Argument(help="Aligned segments.jsonl of speech not used in training.", show_default=False)
     ],
     speaker: Annotated[
-        list[str] | None, typer.Option(help="Only recordings of this speaker; may be repeated.", show_default="all")
+        list[str] | None,
+        typer.Option(
+            help="Only recordings of this speaker; may be repeated.",
+            show_default="those that the bundle's recipe holds out, else all",
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="The split to take; `all` takes every one.")] = "train",
-    alarms: Annotated[float, typer.Option(min=0.01, help="False alarms an hour and keyword to allow.")] = 0.5,
-    keywords: Annotated[int, typer.Option(min=10, help="Phrases to listen for, drawn from the manifests.")] = 100,
+    alarms: Annotated[
+        float, typer.Option(min=0.01, help="False alarms an hour and keyword that the bundle's own threshold allows.")
+    ] = 0.5,
+    keywords: Annotated[int, typer.Option(min=10, help="Phrases to listen for, drawn from what is said there.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="Decides which phrases.")] = 0,
-    write: Annotated[bool, typer.Option(help="Write the threshold into the bundle's card.")] = True,
+    write: Annotated[bool, typer.Option(help="Write what is found into the bundle.")] = True,
 ) -> None:
-    """Choose a bundle's threshold: at most so many false alarms an hour and keyword, on average, in running speech."""
-    from watchword.bundle import Bundle, write_card
-    from watchword.cli.progress import progress_bar
+    """Make one threshold mean the same for every keyword, and choose it: at most so many false alarms an hour.
+
+    Weights of what a score counts are fitted, and thresholds measured, on running speech of held-out speakers."""
+    from watchword.bundle import Bundle
     from watchword.data.segment import read_segments
-    from watchword.evaluate import calibration
-    from watchword.runtime import Spotter
+    from watchword.evaluate import calibration, score_fit
+    from watchword.runtime.spans import ScanSettings
 
     loaded = Bundle.load(bundle)
-    everything = [segment for manifest in manifests for segment in read_segments(manifest)]
-    chosen = calibration.choose_keywords(everything, keywords, seed)
-    wanted = [s for s in everything if (not speaker or s.speaker in speaker) and split in ("all", s.split)]
-    spotter = Spotter(chosen, bundle=loaded, threshold=calibration.LOWEST_SCORE)
-
-    def scan(path: str, _: object) -> list[calibration.Found]:
-        return [(d.keyword, d.score, d.start_seconds, d.end_seconds) for d in spotter.scan(path)]
-
-    rates = sorted({0.1, 0.5, 1.0, 10.0, alarms})
-    with progress_bar("calibrating") as progress:
-        found = calibration.calibrate(wanted, chosen, scan, rates, progress=progress)
-    typer.echo(f"{found.hours:.2f} hours of speech, {found.keywords} keywords, {found.occurrences} occurrences")
-    typer.echo("alarms/h/keyword (95 %)       threshold   missed")
-    for row in found.rows:
-        low, high = row.interval
-        typer.echo(
-            f"{row.alarms_per_hour:7.2f} ({low:.2f}-{high:.2f})".ljust(30) + f"{row.threshold:.4f}   {row.miss:6.1%}"
+    everything = [s for path in manifests for s in read_segments(path) if split in ("all", s.split)]
+    held_out = set(speaker or _held_out(loaded, everything))
+    wanted = [s for s in everything if not held_out or s.speaker in held_out]
+    others = [s for s in everything if s.speaker not in {s.speaker for s in wanted}]
+    calibration.aligned_files(wanted)  # or a sentence that says what is missing
+    chosen = calibration.choose_keywords(wanted, keywords, seed)
+    scale, candidates = _search(loaded, wanted, others or wanted, chosen, seed)
+    rates = sorted({*calibration.RATES, alarms})
+    scores = score_fit.uncalibrated(candidates, ScanSettings.of(loaded.card))
+    kept = score_fit.across_speakers(candidates, rates, lambda _: scores)
+    typer.echo(
+        f"{candidates.hours.sum():.2f} hours of speech, {len(candidates.speakers)} speakers, {len(chosen)} keywords, "
+        f"{candidates.said} occurrences"
+    )
+    fitted = None
+    if scale is not None and score_fit.enough(candidates):
+        _print("without a scale of its own", calibration.rows(candidates, scores, rates), kept, alarms)
+        fitted = score_fit.fit(candidates)
+        scores = fitted.scores(candidates)
+        kept = score_fit.across_speakers(
+            candidates, rates, lambda used: score_fit.fit(candidates, used).scores(candidates)
         )
-    row = found.at(alarms)
+    elif scale is not None:
+        typer.echo("calibrate: too few occurrences to fit a scale of scores; only the threshold is chosen", err=True)
+    rows = calibration.rows(candidates, scores, rates)
+    _print("calibrated" if fitted else "one threshold", rows, kept, alarms)
     if not write:
         return
-    if math.isnan(row.miss):
+    if any(math.isnan(row.miss) for row in rows):
         typer.echo("calibrate: none of the keywords is said in this speech; nothing was written", err=True)
         raise typer.Exit(2)
-    card = {key: value for key, value in loaded.card.items() if key not in ("format", "files")}
-    card["threshold"] = round(row.threshold, 4)
+    told: dict[str, Any] = {
+        "alarms_per_hour": alarms,
+        "keywords": len(chosen),
+        "hours": round(float(candidates.hours.sum()), 3),
+        "occurrences": candidates.said,
+        "seed": seed,
+        "speakers": sorted({segment.speaker for segment in wanted}),
+        "rows": _rows(rows, kept),
+    }
+    ranked = candidates.best(scores)[1]
+    told["tail"] = round(score_fit.tail(ranked, min(rows, key=lambda row: abs(row.alarms_per_hour - 1)).threshold), 5)
+    if scale is not None and fitted is not None:
+        scale = score_fit.scaled(scale, fitted, candidates)
+    _write(loaded, scale if fitted else None, told, alarms)
+
+
+def _held_out(bundle: "Bundle", segments: Sequence["Segment"]) -> Sequence[str]:
+    """The speakers that the bundle's recipe holds out of training, as far as they are there."""
+    there = {segment.speaker for segment in segments}
+    data = bundle.card.get("recipe", {}).get("data", {})
+    return [name for name in data.get("validation_speakers") or () if name in there]
+
+
+def _search(
+    bundle: "Bundle", wanted: Sequence["Segment"], others: Sequence["Segment"], chosen: Sequence[str], seed: int
+) -> "tuple[Calibration | None, Candidates]":
+    """The candidates of keywords in the speech that is `wanted`, and the scale by which they were looked for, where the
+    bundle finds by phonemes; what is usual is taken from `others`."""
+    from dataclasses import replace
+
+    from watchword.cli.progress import progress_bar
+    from watchword.evaluate import calibration, score_fit
+    from watchword.runtime import Spotter
+    from watchword.runtime.spans import ScanSettings
+
+    settings = ScanSettings.of(bundle.card)
+    scale = None
+    if settings.by_phonemes and bundle.hears_phonemes:
+        # Every candidate counts, those that conflict as well: which of them is reported depends on the threshold.
+        settings = replace(settings, overlap=1.0, refractory_seconds=0.0)
+        scale = score_fit.provisional(*score_fit.usual(Spotter([], bundle).encoder, others, seed)) if others else None
+    spotter = Spotter(chosen, bundle, calibration.LOWEST_SCORE, settings=settings, calibration=scale)
+
+    def scan(path: str, _: object) -> list[calibration.Found]:
+        return [
+            calibration.Found(d.keyword, d.score, d.start_seconds, d.end_seconds, d.evidence)
+            for d in spotter.scan(path)
+        ]
+
+    with progress_bar("calibrating") as progress:
+        return scale, calibration.search(wanted, chosen, scan, progress=progress)
+
+
+def _rows(rows: "Sequence[Row]", kept: "Sequence[Kept]") -> list[dict[str, float]]:
+    """The rows of the card: `missed`, and what a wanted rate gave, are of speakers on whom the threshold was not set,
+    where there were several."""
+    told = [{"alarms_per_hour": r.alarms_per_hour, "threshold": round(r.threshold, 4), "missed": r.miss} for r in rows]
+    for row, on_others in zip(told, kept, strict=False):
+        row |= {"missed": on_others.miss, "measured_alarms_per_hour": round(on_others.alarms_per_hour, 3)}
+    return [row | {"missed": round(row["missed"], 4)} for row in told]
+
+
+def _print(title: str, rows: "Sequence[Row]", kept: "Sequence[Kept]", alarms: float) -> None:
+    """A table for people: thresholds by rates; what they do to other speakers; and at the wanted rate, by size."""
+    from watchword.evaluate.calibration import SIZES
+
+    typer.echo(f"{title}\nalarms/h/keyword (95 %)       threshold   missed" + ("   on other speakers" if kept else ""))
+    for number, row in enumerate(rows):
+        low, high = row.interval
+        line = f"{row.alarms_per_hour:7.2f} ({low:.2f}-{high:.2f})".ljust(30) + f"{row.threshold:.4f}   {row.miss:6.1%}"
+        if kept:
+            line += f"   {kept[number].miss:6.1%} at {kept[number].alarms_per_hour:.2f}/h"
+        typer.echo(line)
+    at = next((one for row, one in zip(rows, kept, strict=False) if row.alarms_per_hour == alarms), None)
+    if at is not None:
+        shares = (f"{low}-{high}: {rate:.2f}" for (low, high), rate in zip(SIZES, at.of_classes, strict=True))
+        typer.echo(f"alarms/h at {alarms:g}, by phonemes of the keyword   " + "   ".join(shares))
+
+
+def _write(bundle: "Bundle", scale: "Calibration | None", told: dict[str, Any], alarms: float) -> None:
+    from watchword.bundle import CALIBRATION_FILE, write_card
+    from watchword.evaluate.calibration import FEWEST_PHONEMES, MOST_PHONEMES
+    from watchword.runtime.calibration import write_calibration
+
+    card = {key: value for key, value in bundle.card.items() if key not in ("format", "files")}
+    row = next(row for row in told["rows"] if row["alarms_per_hour"] == alarms)
+    card["threshold"] = row["threshold"]
     # What was said of an older threshold is no longer true.
     kept = [sentence for sentence in card.get("limits", ()) if "threshold" not in sentence]
     card["limits"] = [
         *kept,
-        f"At its threshold a keyword of {calibration.FEWEST_PHONEMES} to {calibration.MOST_PHONEMES} phonemes raises "
-        f"{alarms} false alarms an hour of running speech on average, some of them many more, and {row.miss:.0%} of "
-        f"{found.occurrences} occurrences were missed ({found.keywords} keywords, {found.hours:.2f} hours).",
+        f"At its threshold a keyword of {FEWEST_PHONEMES} to {MOST_PHONEMES} phonemes raises {alarms:g} false alarms "
+        f"an hour of running speech on average, some of them many more, and {row['missed']:.0%} of "
+        f"{told['occurrences']} occurrences were missed ({told['keywords']} keywords, {told['hours']:.2f} hours).",
     ]
-    card["calibration"] = {
-        "alarms_per_hour": alarms,
-        "keywords": found.keywords,
-        "hours": round(found.hours, 3),
-        "seed": seed,
-        "speakers": sorted({segment.speaker for segment in wanted}),
-        "rows": [
-            {"alarms_per_hour": r.alarms_per_hour, "threshold": round(r.threshold, 4), "missed": round(r.miss, 4)}
-            for r in found.rows
-        ],
-    }
-    write_card(bundle, card)
-    typer.echo(f"{bundle}: threshold {card['threshold']}")
+    if scale is not None:
+        told["score"] = write_calibration(bundle, scale)
+    else:
+        (bundle.path / CALIBRATION_FILE).unlink(missing_ok=True)
+    card["calibration"] = told
+    write_card(bundle.path, card)
+    typer.echo(f"{bundle.path}: threshold {card['threshold']}")

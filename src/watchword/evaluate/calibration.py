@@ -1,15 +1,17 @@
 """Calibration: the score at which keywords give so many false alarms an hour on running speech, and their misses there.
 
 Recordings with word times are searched for keywords, most of which nobody says in them. A detection that lies on no
-occurrence of its keyword (or of a word that sounds the same) is a false alarm. The threshold is that at which all
-keywords together give `alarms_per_hour` times their number of alarms: an average over keywords, not a promise for each.
+occurrence of its keyword (or of a word that sounds the same) is a false alarm; of several at one place the best counts.
+The threshold is that at which all keywords together give `alarms_per_hour` times their number of alarms.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from watchword.data.segment import Segment
@@ -17,20 +19,70 @@ from watchword.evaluate.pronunciations import Phonemes, Pronunciations
 from watchword.text.pronounce import Pronouncer, default_pronouncer
 
 MOST_WORDS = 3
-FEWEST_PHONEMES, MOST_PHONEMES = 5, 16
+SIZES = ((3, 4), (5, 6), (7, 9), (10, 12), (13, 18))
+"""Classes of keywords by their numbers of phonemes, of which equally many are drawn."""
+FEWEST_PHONEMES, MOST_PHONEMES = SIZES[0][0], SIZES[-1][1]
+RATES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+MOST_SAID = 6
+"""Phrases that are said more often than this are no keywords: nobody listens for "and"."""
 SLACK_SECONDS = 0.3
 """A detection counts as right where it overlaps its keyword's occurrence, widened by this."""
-
-Found = tuple[str, float, float, float]
-"""A keyword, a score, and the start and end in seconds."""
-LOWEST_SCORE = 0.1
+APART_SECONDS, OVERLAP = 0.3, 0.25
+"""Two alarms of a keyword are one where they end nearer to each other, or share more of the shorter."""
+LOWEST_SCORE = 0.0
 """No threshold is looked for below this, so that not every candidate needs to be kept."""
-Scan = Callable[[str, Sequence[str]], Iterable[Found]]
-"""Searches a file for keywords and gives every candidate of at least LOWEST_SCORE."""
+
+
+class Found(NamedTuple):
+    """A candidate of a search; `evidence` is what a calibrated score counts, where the bundle has such."""
+
+    keyword: str
+    score: float
+    start_seconds: float
+    end_seconds: float
+    evidence: tuple[float, ...] = ()
+
+
+Scan: TypeAlias = Callable[[str, Sequence[str]], Iterable[Found]]
+"""Searches a file for keywords and gives every candidate of at least LOWEST_SCORE, those that conflict as well."""
 
 
 class CalibrationError(ValueError):
     """Too little speech to calibrate on; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a search found: candidates, and the events that they belong to.
+
+    Events are numbered: the first `said` are the occurrences of keywords, found or not, the others false alarms.
+    `scores` [candidates], `evidence` [candidates, kinds] and `event` [candidates] are of candidates; `keyword` and
+    `speaker` [events] are numbers; `sizes` [keywords] counts phonemes, `hours` [speakers] speech."""
+
+    scores: NDArray[np.float64]
+    evidence: NDArray[np.float64]
+    event: NDArray[np.int64]
+    keyword: NDArray[np.int64]
+    speaker: NDArray[np.int64]
+    said: int
+    sizes: NDArray[np.int64]
+    speakers: tuple[str, ...]
+    hours: NDArray[np.float64]
+
+    @property
+    def is_said(self) -> NDArray[np.bool_]:
+        """Which candidates lie on an occurrence."""
+        return self.event < self.said
+
+    def best(self, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The best of candidates' scores, of each occurrence (-inf where nothing was found), and of each alarm."""
+        best = np.full(len(self.keyword), -np.inf)
+        np.maximum.at(best, self.event, scores)
+        return best[: self.said], best[self.said :]
+
+    def classes(self) -> NDArray[np.int64]:
+        """Each event's class of SIZES."""
+        return np.searchsorted([last for _, last in SIZES[:-1]], self.sizes)[self.keyword]
 
 
 @dataclass(frozen=True)
@@ -43,87 +95,148 @@ class Row:
     miss: float
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """The trade-off over all keywords; `occurrences` counts how often keywords were really said."""
-
-    rows: tuple[Row, ...]
-    keywords: int
-    hours: float
-    occurrences: int
-
-    def at(self, alarms_per_hour: float) -> Row:
-        """The row of a rate. Raises KeyError for one that was not asked for."""
-        return next(row for row in self.rows if row.alarms_per_hour == alarms_per_hour)
-
-
 def choose_keywords(
     segments: Sequence[Segment], size: int, seed: int, pronouncer: Pronouncer | None = None
 ) -> list[str]:
-    """Draws `size` phrases of 1-3 words and 5-16 phonemes out of the texts of `segments`, each as likely as any other.
+    """Draws `size` phrases of 1-3 words out of the texts of `segments` that say them at most MOST_SAID times, equally
+    many of each class of SIZES where there are enough, each phrase as likely as any other of its class.
 
     Raises CalibrationError where there are fewer."""
     pronunciations = Pronunciations(pronouncer or default_pronouncer())
-    phrases = sorted(
-        {
-            " ".join(words[first : first + count])
-            for words in (segment.text.lower().split() for segment in segments)
-            for count in range(1, MOST_WORDS + 1)
-            for first in range(len(words) - count + 1)
-        }
+    said = Counter(
+        " ".join(words[first : first + count])
+        for words in (segment.text.lower().split() for segment in segments)
+        for count in range(1, MOST_WORDS + 1)
+        for first in range(len(words) - count + 1)
     )
+    phrases = sorted(phrase for phrase, times in said.items() if times <= MOST_SAID)
     rng = np.random.default_rng(seed)
     chosen: list[str] = []
+    left: list[str] = []
+    room = [-(-size // len(SIZES))] * len(SIZES)
     for index in rng.permutation(len(phrases)):
-        variants = pronunciations.of(phrases[index])
-        if variants and FEWEST_PHONEMES <= len(variants[0]) <= MOST_PHONEMES:
-            chosen.append(phrases[index])
         if len(chosen) == size:
             return chosen
+        variants = pronunciations.of(phrases[index])
+        if variants and FEWEST_PHONEMES <= len(variants[0]) <= MOST_PHONEMES:
+            number = next(n for n, (_, last) in enumerate(SIZES) if len(variants[0]) <= last)
+            room[number] -= 1
+            (chosen if room[number] >= 0 else left).append(phrases[index])
+    chosen += left[: size - len(chosen)]
+    if len(chosen) == size:
+        return chosen
     raise CalibrationError(f"calibrate: {len(chosen)} phrases to listen for, {size} asked for; give more transcripts")
 
 
-def calibrate(
-    segments: Sequence[Segment],
-    keywords: Sequence[str],
-    scan: Scan,
-    rates: Sequence[float] = (0.1, 0.5, 1.0, 10.0),
-    *,
-    pronouncer: Pronouncer | None = None,
-    progress: Callable[[int, int], object] | None = None,
-) -> Calibration:
-    """Searches the files of aligned `segments` for `keywords`: thresholds by false alarms an hour and keyword.
-
-    Only speech with word times counts; raises CalibrationError where there is none."""
+def aligned_files(segments: Sequence[Segment]) -> dict[str, list[Segment]]:
+    """The files of segments with word times, each with those segments. Raises CalibrationError where there are none."""
     files: dict[str, list[Segment]] = defaultdict(list)
     for segment in segments:
         if segment.words:
             files[segment.audio].append(segment)
     if not files:
         raise CalibrationError("calibrate: no segment has word times; run `watchword prepare align` first")
+    return files
+
+
+def search(
+    segments: Sequence[Segment],
+    keywords: Sequence[str],
+    scan: Scan,
+    *,
+    pronouncer: Pronouncer | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Candidates:
+    """Searches the files of aligned `segments` for `keywords`.
+
+    Only speech with word times counts; raises CalibrationError where there is none."""
+    files = aligned_files(segments)
     pronunciations = Pronunciations(pronouncer or default_pronouncer())
     sounds = {keyword: set(pronunciations.of(keyword)) for keyword in keywords}
-    alarms: list[float] = []
-    best: list[float] = []  # the best score on each occurrence
-    hours = 0.0
-    for number, (path, spoken) in enumerate(sorted(files.items()), 1):
+    number_of = {keyword: number for number, keyword in enumerate(keywords)}
+    # A recording of unknown speakers stands for itself.
+    speaker_of = {path: spoken[0].speaker or path for path, spoken in files.items()}
+    speakers = tuple(sorted(set(speaker_of.values())))
+    hours = np.zeros(len(speakers))
+    said: list[tuple[int, int]] = []  # keyword and speaker of each occurrence
+    alarms: list[tuple[int, int]] = []
+    on_said: list[tuple[int, Found]] = []
+    on_alarm: list[tuple[int, Found]] = []
+    for done, (path, spoken) in enumerate(sorted(files.items()), 1):
+        speaker = speakers.index(speaker_of[path])
+        hours[speaker] += sum(s.end_seconds - s.start_seconds for s in spoken) / 3600
         places = _occurrences(spoken, sounds, pronunciations)
-        hits: dict[tuple[str, float], float] = {(k, start): -1.0 for k, all_of in places.items() for start, _ in all_of}
-        for keyword, score, start, end in scan(path, keywords):
+        events: dict[tuple[str, float], int] = {}
+        for keyword, all_of in places.items():
+            for start, _ in all_of:
+                events[keyword, start] = len(said)
+                said.append((number_of[keyword], speaker))
+        latest: dict[str, tuple[Found, int]] = {}  # each keyword's alarm before
+        for found in sorted((Found(*one) for one in scan(path, keywords)), key=lambda one: one.end_seconds):
             # Of two occurrences side by side, the one that the detection shares most with.
-            shared = [(min(end, last) - max(start, first), first) for first, last in places.get(keyword, ())]
+            shared = [
+                (min(found.end_seconds, last) - max(found.start_seconds, first), first)
+                for first, last in places.get(found.keyword, ())
+            ]
             most, first = max(shared, default=(-np.inf, 0.0))
             if most > -SLACK_SECONDS:
-                hits[keyword, first] = max(hits[keyword, first], score)
-            else:
-                alarms.append(score)
-        best += hits.values()
-        hours += sum(s.end_seconds - s.start_seconds for s in spoken) / 3600
+                on_said.append((events[found.keyword, first], found))
+                continue
+            before, number = latest.get(found.keyword, (None, 0))
+            if before is None or not _same_place(before, found):
+                number = len(alarms)
+                alarms.append((number_of[found.keyword], speaker))
+            latest[found.keyword] = found, number
+            on_alarm.append((number, found))
         if progress:
-            progress(number, len(files))
-    ranked, scores = np.sort(np.array(alarms))[::-1], np.array(best)
-    rows = tuple(_row(rate, ranked, scores, hours * len(keywords)) for rate in rates)
-    return Calibration(rows, len(keywords), hours, len(best))
+            progress(done, len(files))
+    events_of = np.array([*said, *alarms], np.int64).reshape(-1, 2)
+    candidates = [found for _, found in (*on_said, *on_alarm)]
+    variants = (pronunciations.of(keyword) for keyword in keywords)
+    return Candidates(
+        np.array([found.score for found in candidates], np.float64),
+        np.array([found.evidence for found in candidates], np.float64).reshape(len(candidates), -1),
+        np.array([*(number for number, _ in on_said), *(len(said) + number for number, _ in on_alarm)], np.int64),
+        events_of[:, 0],
+        events_of[:, 1],
+        len(said),
+        np.array([len(of_keyword[0]) if of_keyword else 0 for of_keyword in variants], np.int64),
+        speakers,
+        hours,
+    )
+
+
+def rows(candidates: Candidates, scores: NDArray[np.float64], rates: Sequence[float]) -> list[Row]:
+    """The trade-off of scores [candidates] over all keywords: a row for each rate of false alarms."""
+    best, alarms = candidates.best(scores)
+    ranked, keyword_hours = np.sort(alarms)[::-1], float(candidates.hours.sum()) * len(candidates.sizes)
+    found = []
+    for rate in rates:
+        threshold = threshold_at(ranked, rate * keyword_hours)
+        count = int((ranked >= threshold).sum())
+        low = float(chi2.ppf(0.025, 2 * count)) / 2 if count else 0.0
+        high = float(chi2.ppf(0.975, 2 * count + 2)) / 2
+        miss = float((best < threshold).mean()) if len(best) else float("nan")
+        found.append(Row(rate, (low / keyword_hours, high / keyword_hours), threshold, miss))
+    return found
+
+
+def threshold_at(ranked: NDArray[np.float64], allowed: float) -> float:
+    """The lowest threshold that at most `allowed` alarms reach, of scores `ranked` from the highest on."""
+    if not len(ranked):
+        return LOWEST_SCORE
+    if int(allowed) >= len(ranked):
+        return float(ranked[-1])
+    # Just above the first alarm that is too many.
+    return float(np.nextafter(np.float32(ranked[int(allowed)]), np.float32(np.inf)))
+
+
+def _same_place(one: Found, other: Found) -> bool:
+    """Whether two detections of a keyword conflict, so that only one of them would be reported."""
+    if abs(one.end_seconds - other.end_seconds) < APART_SECONDS:
+        return True
+    shared = min(one.end_seconds, other.end_seconds) - max(one.start_seconds, other.start_seconds)
+    return shared > OVERLAP * min(one.end_seconds - one.start_seconds, other.end_seconds - other.start_seconds)
 
 
 def _occurrences(
@@ -145,16 +258,3 @@ def _occurrences(
                 for keyword in matching:
                     found[keyword].append(place)
     return found
-
-
-def _row(rate: float, ranked: np.ndarray, scores: np.ndarray, keyword_hours: float) -> Row:
-    """The lowest threshold with at most `rate` alarms a keyword-hour, and the exact Poisson interval of that rate."""
-    allowed = int(rate * keyword_hours)
-    # Just above the first alarm that is too many.
-    too_many = ranked[allowed] if allowed < len(ranked) else LOWEST_SCORE
-    threshold = float(np.nextafter(np.float32(too_many), np.float32(2)))
-    count = int((ranked >= threshold).sum())
-    low = float(chi2.ppf(0.025, 2 * count)) / 2 if count else 0.0
-    high = float(chi2.ppf(0.975, 2 * count + 2)) / 2
-    miss = float((scores < threshold).mean()) if len(scores) else float("nan")
-    return Row(rate, (low / keyword_hours, high / keyword_hours), threshold, miss)
