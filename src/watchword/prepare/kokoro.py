@@ -19,6 +19,7 @@ _LETTERS = {
     "L": "l", "M": "m", "N": "n", "NG": "ŋ", "OW": "O", "OY": "Y", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ", "T": "t",
     "TH": "θ", "UH": "ʊ", "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
 }  # fmt: skip
+ENGLISH = ("af", "am", "bf", "bm")
 _LONGEST = 510
 _RATE = 24000
 _FRAME_SECONDS = 600 / _RATE
@@ -184,8 +185,9 @@ def _style(path: Path) -> np.ndarray:
     return style.reshape(-1, 256)
 
 
-def kokoro(voice_folder: str = "") -> Engine:
-    """Opens Kokoro-82M (int8, Apache-2.0) with the English voices of a folder of `*.bin` files.
+def kokoro(voice_folder: str = "", kinds: Sequence[str] = ENGLISH) -> Engine:
+    """Opens Kokoro-82M (int8, Apache-2.0) with the English voices of a folder of `*.bin` files, or those of other
+    `kinds`, as their names begin; all of them speak English here. What is trained on is English ones alone.
 
     That is the `voices` folder of the npm package kokoro-js; each rendering is a random convex mix of one to three
     voices at a random speed, with the times of its words and phones. Commas of the text are heard as pauses."""
@@ -196,10 +198,11 @@ def kokoro(voice_folder: str = "") -> Engine:
     except ImportError:
         raise VoiceError('voices: kokoro needs the package kokoro-onnx; pip install "watchword[synthesize]"') from None
     folder = Path(voice_folder)
-    files = sorted(path for path in folder.glob("*.bin") if path.stem[:2] in ("af", "am", "bf", "bm"))
+    files = sorted(path for path in folder.glob("*.bin") if path.stem[:2] in kinds)
     if not files:
+        wanted, names = "English " * (kinds == ENGLISH), ", ".join(f"{kind}_*.bin" for kind in kinds[:2])
         raise VoiceError(
-            f"voices: no English Kokoro voices (af_*.bin, am_*.bin, …) in {voice_folder or 'no folder'}; "
+            f"voices: no {wanted}Kokoro voices ({names}, …) in {voice_folder or 'no folder'}; "
             "run `npm pack kokoro-js`, unpack it and pass its package/voices folder with --voices"
         )
     options = onnxruntime.SessionOptions()
