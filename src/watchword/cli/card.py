@@ -89,15 +89,20 @@ def _thresholds(made: Mapping[str, Any]) -> "Iterator[RenderableType]":
         return
     said = f"{calibration.get('keywords', '?')} keywords, {calibration.get('hours', '?')} h of held-out speech"
     rows = [
-        (f"{row['alarms_per_hour']:g}", f"{row['threshold']:.4f}", f"{100 * row['missed']:.1f}")
+        (f"{row['alarms_per_hour']:g}", f"{row['threshold']:.4f}", f"{100 * row['missed']:.1f}", _measured(row))
         for row in calibration.get("rows") or ()
         if {"alarms_per_hour", "threshold", "missed"} <= row.keys()
     ]
     yield from _table(
         f"thresholds ({made['threshold']} unless a keyword says otherwise; {said})",
-        ("false alarms an hour and keyword", "threshold", "missed, %"),
+        ("false alarms an hour and keyword", "threshold", "missed, %", "alarms on speakers left out"),
         rows,
     )
+
+
+def _measured(row: Mapping[str, Any]) -> str:
+    rate = row.get("measured_alarms_per_hour")
+    return "" if rate is None else f"{rate:g}"
 
 
 def _percent(row: Mapping[str, Any]) -> tuple[str, str]:
