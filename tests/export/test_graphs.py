@@ -6,9 +6,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from watchword.export.graphs import exportable, write_graphs
+from watchword.export.packing import rounded_to_int8, store_as_int8
 from watchword.export.parity import ExportError, Sessions, cosines, prove
 from watchword.model.acoustic import AcousticConfig
 from watchword.model.keyword_model import KeywordModel, ModelConfig
@@ -82,12 +83,41 @@ def test_rows_of_one_call_do_not_see_each_other(exported):
         np.testing.assert_allclose(sessions.frames(log_mel[row : row + 1])[0], together[row], atol=1e-5)
 
 
-def test_text_weights_are_stored_in_half_and_lose_nothing(exported):
-    graph = onnx.load(exported[1] / "textual.onnx").graph
+def test_text_weights_are_stored_in_8_bits_and_lose_nothing(exported):
+    model, folder = exported
+    graph = onnx.load(folder / "textual.onnx").graph
     large = [w for w in graph.initializer if np.prod(w.dims) >= 1024]
     assert large
-    assert all(w.data_type in (TensorProto.FLOAT16, TensorProto.INT64) for w in large)
-    assert all(torch.equal(p, p.half().float()) for p in exported[0].textual.parameters())
+    assert all(w.data_type in (TensorProto.INT8, TensorProto.INT64) for w in large)
+    assert all(torch.equal(p, rounded_to_int8(p)) for p in model.textual.parameters())
+    # The same graph, stored in full, says the same to the last bit but one.
+    ids = torch.randint(2, 72, (1, 9))
+    tokens, text = Sessions(folder).text(ids[0].tolist())
+    with torch.no_grad():
+        expected = model.textual(ids, torch.tensor([9]))
+    np.testing.assert_allclose(tokens, expected[0].numpy(), atol=2e-6)
+    np.testing.assert_allclose(text, expected[1].numpy(), atol=2e-6)
+
+
+def test_what_is_not_in_steps_is_stored_as_it_is(tmp_path):
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(40, 40)).astype(np.float32)
+    nodes = [helper.make_node("Add", ["a", "b"], ["c"])]
+    initial = [numpy_helper.from_array(weight, "a"), numpy_helper.from_array(np.zeros((40, 40), np.float32), "b")]
+    out = [helper.make_tensor_value_info("c", TensorProto.FLOAT, [40, 40])]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", [], out, initial)), tmp_path / "g.onnx")
+    store_as_int8(tmp_path / "g.onnx")
+    kept = {w.name: w.data_type for w in onnx.load(tmp_path / "g.onnx").graph.initializer}
+    assert kept["a"] == TensorProto.FLOAT
+
+
+@pytest.mark.parametrize("shape", [(40, 30), (30, 40, 3)])
+def test_rounding_keeps_255_steps_of_each_row(shape):
+    torch.manual_seed(0)
+    weight = torch.randn(shape) * torch.rand(shape[0], *[1] * (len(shape) - 1))
+    rounded, rows = rounded_to_int8(weight), weight.flatten(1).abs().amax(1) / 127
+    assert ((rounded - weight).abs().flatten(1).amax(1) <= 0.5001 * rows).all()
+    assert torch.allclose(rounded_to_int8(rounded), rounded, atol=1e-7)
 
 
 def test_graphs_say_who_made_them_and_for_what_sample_rate(exported):

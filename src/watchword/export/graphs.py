@@ -8,13 +8,14 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 from torch import Tensor, nn
 
 from watchword import __version__
 from watchword.audio import HOP_SAMPLES, SAMPLE_RATE
 from watchword.bundle import ACOUSTIC_FILE, FEATURES_FILE, PHONEMES_FILE, POOLING_FILE, TEXTUAL_FILE
 from watchword.export.front_streaming import StreamingEmbedding
+from watchword.export.packing import LARGE, rounded_to_int8, store_as_float16, store_as_int8
 from watchword.export.streaming import StreamingAcoustic
 from watchword.model.acoustic import AcousticEncoder
 from watchword.model.embedding_front import EmbeddingEncoder
@@ -23,7 +24,6 @@ from watchword.model.keyword_model import KeywordModel
 
 OPSET = 17
 # Smaller arrays than this stay float32: a Cast node costs more than it saves.
-_HALF_FROM = 1024
 # The traced exporter is deprecated, but the new one needs onnxscript; the others say what the parity proof rules out.
 _EXPECTED_WARNINGS = (
     "You are using the legacy TorchScript-based ONNX export",
@@ -58,11 +58,16 @@ class _Phonemes(nn.Module):
 
 
 def exportable(model: KeywordModel) -> KeywordModel:
-    """Copies a model as it is exported: for evaluation, in float32, its text encoder's weights rounded to float16."""
+    """Copies a model as it is exported: for evaluation, in float32, large weights rounded to what files store.
+
+    Those of the text encoder are 8 bits of each row's largest, those of the acoustic encoder float16; see `packing`."""
     model = copy.deepcopy(model).cpu().float().eval()
     with torch.no_grad():
         for weight in model.textual.parameters():
-            weight.copy_(weight.half().float())
+            weight.copy_(rounded_to_int8(weight))
+        for tensor in [*model.acoustic.parameters(), *model.acoustic.buffers()]:
+            if tensor.is_floating_point() and tensor.numel() >= LARGE:
+                tensor.copy_(tensor.half().float())
     return model
 
 
@@ -107,7 +112,8 @@ def write_graphs(model: KeywordModel, folder: Path) -> None:
         folder / TEXTUAL_FILE,
         {"phonemes": (None, "phonemes")},
     )
-    store_as_float16(folder / TEXTUAL_FILE)
+    store_as_int8(folder / TEXTUAL_FILE)
+    store_as_float16(folder / POOLING_FILE)
     if model.frame_head is not None:
         _write(
             _Phonemes(model.frame_head),
@@ -132,27 +138,6 @@ def _write_stream(streaming: StreamingAcoustic | StreamingEmbedding, path: Path)
         {"log_mel": (None, "frames"), **{f"past_{state.name}": (None, None, f"{state.name}_past") for state in states}},
     )
     describe(path, frame_multiple=str(streaming.acoustic.frame_multiple))
-
-
-def store_as_float16(path: Path) -> None:
-    """Stores the large weights of a graph as float16, each with a node that casts it back: half the size.
-
-    Nothing is lost where the weights were float16 numbers to begin with. The runtime folds the casts when it loads."""
-    model = onnx.load(path)
-    casts = []
-    for weight in list(model.graph.initializer):
-        if weight.data_type != TensorProto.FLOAT or numpy_helper.to_array(weight).size < _HALF_FROM:
-            continue
-        name = f"{weight.name}.float16"
-        casts.append(helper.make_node("Cast", [name], [weight.name], name=f"{name}.cast", to=TensorProto.FLOAT))
-        half = numpy_helper.from_array(numpy_helper.to_array(weight).astype("float16"), name)
-        model.graph.initializer.remove(weight)
-        model.graph.initializer.append(half)
-    nodes = list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend([*casts, *nodes])
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
 
 
 def describe(path: Path, **more: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE
-from watchword.bundle import ACOUSTIC_FILE, FEATURES_FILE, PHONEMES_FILE, POOLING_FILE, TEXTUAL_FILE
+from watchword.bundle import ACOUSTIC_FILE, ACOUSTIC_INT8_FILE, FEATURES_FILE, PHONEMES_FILE, POOLING_FILE, TEXTUAL_FILE
 from watchword.model.keyword_model import KeywordModel
 from watchword.runtime.encoder import empty_state
 from watchword.text.phonemes import PHONEMES
@@ -32,7 +32,9 @@ class ExportError(ValueError):
 class Sessions:
     """The graphs of a folder, as numpy functions; one thread."""
 
-    def __init__(self, folder: Path, acoustic: str = ACOUSTIC_FILE) -> None:
+    def __init__(self, folder: Path, acoustic: str = "") -> None:
+        # In 8 bits only where there is no other.
+        acoustic = acoustic or (ACOUSTIC_FILE if (folder / ACOUSTIC_FILE).exists() else ACOUSTIC_INT8_FILE)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3

@@ -10,13 +10,14 @@ from watchword.export import int8
 from watchword.export.bundling import clip_silence, export_model
 from watchword.export.card import run_card
 from watchword.export.measuring import choose_threshold, embed_clips, embed_texts, store_trials, validation_trials
+from watchword.export.packing import store_as_float16
 from watchword.export.parity import ExportError, Sessions
 from watchword.model.keyword_model import KeywordModel
 from watchword.train.experiment import held_out
 from watchword.train.recipe import Recipe, resolve
 from watchword.train.runs import load_run
 
-# 8 bits are kept where clips hardly move and no figure loses a point, and become the default where none loses 0.2.
+# 8 bits are kept where clips hardly move and no figure loses a point, and replace floats where none loses 0.2.
 LOWEST_MEDIAN_COSINE, MOST_POINTS_KEPT, MOST_POINTS_DEFAULT = 0.99, 1.0, 0.2
 
 
@@ -73,6 +74,7 @@ def measured(
         "acoustic": {"file": ACOUSTIC_FILE},
     }
     if not quantised:
+        store_as_float16(folder / ACOUSTIC_FILE)
         return card
     tell("quantising to 8 bits and measuring again")
     int8.quantise(folder / ACOUSTIC_FILE, folder / ACOUSTIC_INT8_FILE, int8.calibration(store, sessions, recipe.seed))
@@ -90,8 +92,12 @@ def measured(
     }
     if not kept:
         (folder / ACOUSTIC_INT8_FILE).unlink()
-    elif most < MOST_POINTS_DEFAULT:
+    if kept and most < MOST_POINTS_DEFAULT:
+        # The other would be dead weight: half of a bundle's size, and nothing opens it.
         card["acoustic"]["file"] = ACOUSTIC_INT8_FILE
+        (folder / ACOUSTIC_FILE).unlink()
+    else:
+        store_as_float16(folder / ACOUSTIC_FILE)
     return card
 
 
