@@ -16,8 +16,9 @@ import pytest
 
 from watchword.audio import read
 from watchword.cli import main
-from watchword.data.segment import read_segments
-from watchword.prepare.synthesize import SynthesisPlan, clip_choice, synthesize
+from watchword.data.segment import Timed, read_segments
+from watchword.prepare import synthesize as synthesize_module
+from watchword.prepare.synthesize import SynthesisPlan, clip_choice, gather, synthesize
 from watchword.prepare.voices import ENGINES, LICENCES, SpeechError, Spoken, VoiceError
 
 TEXTS = ("lights off", "hey robot", "banana", "forty two", "open sesame")
@@ -64,6 +65,69 @@ def test_more_clips_extend_a_corpus_and_keep_what_is_there(tmp_path, engine):
     assert {path: path.stat().st_mtime_ns for path in first} == first
     synthesize(plan_of(("hum", 1.0), clips=2), tmp_path, jobs=1)
     assert len(list(read_segments(tmp_path / "segments.jsonl"))) == 2
+
+
+def test_what_is_there_can_be_gathered_before_all_is_spoken(tmp_path, engine):
+    engine("hum", hum)
+    synthesize(plan_of(("hum", 1.0), clips=4), tmp_path, jobs=1)
+    (tmp_path / "segments.jsonl").unlink()
+    with next((tmp_path / "parts").glob("*.jsonl")).open("a") as part:
+        part.write('{"clip": 4, "audio": "clips/00')  # another call is at it
+    assert len(list(read_segments(gather(plan_of(("hum", 1.0), clips=9), tmp_path)))) == 4
+    with pytest.raises(VoiceError, match="another plan"):
+        gather(plan_of(("hum", 1.0), texts=("other",)), tmp_path)
+
+
+def test_clips_of_several_texts_extend_to_the_same(tmp_path, engine):
+    engine("hum", hum)
+    plan = SynthesisPlan(TEXTS, 30, (("hum", 1.0),), reject_above=None, carriers=("say {}", "{} or {}"))
+    synthesize(SynthesisPlan(**{**plan.__dict__, "clips": 7}), tmp_path / "one", jobs=1)
+    whole, grown = (synthesize(plan, tmp_path / name, jobs=1) for name in ("two", "one"))
+    assert whole.read_bytes() == grown.read_bytes()
+    with pytest.raises(VoiceError, match=r"another plan \(its carriers"):
+        synthesize(SynthesisPlan(**{**plan.__dict__, "carriers": ("say {}", "{} and {}")}), tmp_path / "one", jobs=1)
+    with pytest.raises(VoiceError, match="synthesize: no carrier has 2 of the places"):
+        synthesize(SynthesisPlan(**{**plan.__dict__, "carriers": ("say {}",)}), tmp_path / "three", jobs=1)
+
+
+def test_times_move_with_what_is_trimmed_away(tmp_path, engine):
+    """A voice that says where its two bursts are: the manifest has them where they are in the clip."""
+    places = ((1.0, 1.3), (1.5, 2.1))
+
+    def bursts(text, rng):
+        samples = 1e-4 * rng.standard_normal(72000).astype(np.float32)
+        for start, end in places:
+            samples[int(start * 24000) : int(end * 24000)] *= 3000
+        words = tuple(Timed(word, *span) for word, span in zip(("lights", "off"), places, strict=True))
+        phones = (Timed("SIL", 0.0, 1.0), Timed("L", 1.0, 1.3), Timed("SIL", 1.3, 1.5), Timed("AO1", 1.5, 2.1),
+                  Timed("SIL", 2.1, 3.0))  # fmt: skip
+        return Spoken(samples, 24000, "bursts", words, phones)
+
+    engine("bursts", bursts)
+    manifest = synthesize(plan_of(("bursts", 1.0), clips=3, texts=("lights off",)), tmp_path, jobs=1)
+    for segment in read_segments(manifest):
+        samples = read(segment.audio)
+        assert [word.text for word in segment.words] == ["lights", "off"]
+        assert [phone.text for phone in segment.phones] == ["SIL", "L", "SIL", "AO1", "SIL"]
+        assert segment.phones[0].start_seconds == 0
+        assert segment.phones[-1].end_seconds == pytest.approx(segment.end_seconds, abs=1e-3)
+        assert segment.end_seconds == pytest.approx(1.1 + 2 * 0.08, abs=0.03)
+        for word in segment.words:
+            start, end = (round(at * 16000) for at in word.span)
+            inside, before = samples[start + 80 : end - 80], samples[max(start - 480, 0) : start - 160]
+            assert np.abs(inside).mean() > 100 * np.abs(before).mean()
+
+
+def test_the_recogniser_is_asked_about_a_share(tmp_path, engine, monkeypatch):
+    engine("hum", hum)
+    asked = []
+    monkeypatch.setattr(synthesize_module, "hama_listener", lambda: lambda samples: asked.append(1) or [])
+    for share, low, high in ((0.0, 0, 0), (0.5, 20, 40), (1.0, 60, 60)):
+        asked.clear()
+        plan = SynthesisPlan(TEXTS, 60, (("hum", 1.0),), check_share=share)
+        kept = list(read_segments(synthesize(plan, tmp_path / str(share), jobs=1)))
+        assert low <= len(asked) <= high
+        assert len(kept) == 60 - len(asked)  # it hears nothing, and so refuses whatever it is asked about
 
 
 def test_another_plan_is_refused_but_voices_may_move(tmp_path, engine):
@@ -167,6 +231,15 @@ def test_an_unspeakable_text_is_named_by_line(tmp_path, capsys):
     texts.write_text("hello\n\n☃\n")
     assert main(["prepare", "synthesize", str(texts), "--out", str(tmp_path / "out")]) == 2
     assert f"{texts}, line 3: " in capsys.readouterr().err
+
+
+def test_an_empty_file_of_carriers(tmp_path, capsys):
+    texts, carriers = tmp_path / "texts.txt", tmp_path / "carriers.txt"
+    texts.write_text("hello\n")
+    carriers.write_text("\n")
+    arguments = ["prepare", "synthesize", str(texts), "--out", str(tmp_path / "out"), "--carriers", str(carriers)]
+    assert main(arguments) == 2
+    assert f"{carriers}: is empty; give sentences with {{}}" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """Every voice that is installed speaks: audible, in range, and the same for the same random generator."""
 
+import os
+
 import numpy as np
 import pytest
 
 from watchword.prepare import voices
 from watchword.prepare.intelligibility import hama_listener, phoneme_error
-from watchword.prepare.voices import ENGINES, LICENCES, VoiceError, kokoro_letters
+from watchword.prepare.kokoro import kokoro_letters
+from watchword.prepare.voices import ENGINES, LICENCES, VoiceError
 from watchword.text.pronounce import default_pronouncer
 
 # flite and eSpeak NG come with the system's packages, Piper with pip; the others are large and asked for by name.
@@ -15,7 +18,7 @@ _EXACT = ("flite", "festival", "kokoro")
 @pytest.fixture(scope="module", params=list(ENGINES))
 def engine(request):
     try:
-        return request.param, ENGINES[request.param]("")
+        return request.param, ENGINES[request.param](os.environ.get("WATCHWORD_VOICES", ""))
     except VoiceError as error:
         pytest.skip(str(error))
 
