@@ -141,10 +141,12 @@ class Thresholds(NamedTuple):
         try:
             points = sorted((float(row["alarms_per_hour"]), float(row["threshold"])) for row in rows)
             rates, values = np.array(points).T
-            slopes = -np.diff(values) / np.diff(np.log(rates))
-            tail = float(bundle.calibration.get("tail", max(0.0, slopes[0])))
-            if not (rates[0] > 0 and np.isfinite([*values, *slopes]).all() and tail >= 0):
+            if not (rates[0] > 0 and np.isfinite([*rates, *values]).all() and (np.diff(rates) > 0).all()):
                 raise ValueError("rates and thresholds must be finite, and rates above 0 and different")
+            slope = (values[0] - values[1]) / np.log(rates[1] / rates[0])
+            tail = float(bundle.calibration.get("tail", max(0.0, slope)))
+            if not (math.isfinite(tail) and tail >= 0):
+                raise ValueError(f"the tail is {tail}; it must not be below 0")
         except (KeyError, TypeError, ValueError) as error:
             why = f"lacks {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
             raise BundleError(
