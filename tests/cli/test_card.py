@@ -13,7 +13,9 @@ FULL = {
     "languages": ["en"],
     "data": [{"corpus": "tones", "licence": "CC0", "clips": 3, "hours": 0.25}],
     "noise": [{"corpus": "rain", "licence": "public domain", "clips": 2, "hours": 0.5}],
-    "teachers": [{"name": "old master", "what": "phonemes", "licence": "MIT", "learned_from": "books"}],
+    "teachers": [
+        {"name": "old master", "role": "scolded", "what": "phonemes", "licence": "MIT", "learned_from": "books"}
+    ],
     "recipe": {"name": "made", "seed": 7},
     "reproduce": {"command": "scripts/make_it", "seed": 7, "commit": "ab" * 20, "changed": False},
     "calibration": {"keywords": 5, "hours": 1, "rows": [{"alarms_per_hour": 0.5, "threshold": 0.25, "missed": 0.1}]},
@@ -35,6 +37,7 @@ def test_everything_on_the_card_is_printed_and_nothing_but_figures_is_missing(lo
     assert status == 0
     for said in (
         "finding words", "all else", "en", "tones", "CC0", "0.25", "rain", "public domain", "old master", "books",
+        "scolded",
         "made, seed 7", "abababababab", "scripts/make_it", "0.2500", "10.0", "It is small.", bundle_hash(folder)[:12],
     ):  # fmt: skip
         assert said in out, said

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from watchword.data.store import Store
-from watchword.export.card import TEACHERS, background, run_card, source_commit, teachers
+from watchword.export.card import background, run_card, source_commit, teachers
 from watchword.train.checkpoint import load_checkpoint
 from watchword.train.recipe import Recipe
 
@@ -42,10 +42,18 @@ def test_sources_are_those_of_the_runs_before_too(recipe, run, state, segments, 
     assert card["training"]["began_from"]["steps"] == 3
 
 
-def test_teachers_are_named_wherever_a_recipe_names_them(recipe):
-    named = recipe.model_copy(update={"reproduce": "hama"})
-    assert [teacher["name"] for teacher in teachers([recipe, named])] == ["hama"]
-    assert all(told["licence"] for told in TEACHERS.values())
+def test_teachers_are_named_with_what_they_did(recipe):
+    table = recipe.model_dump()
+    table["model"]["acoustic"]["front"] = "speech_embedding"
+    table["data"]["synthesis"] = {"texts": ["a"], "clips": 1, "engines": {}, "reject_above": 0.5}
+    taught = recipe.model_copy(update={"model": recipe.model.model_copy(update={"teacher": True})})
+    names = [(teacher["name"], teacher["role"].split()[0]) for teacher in teachers([recipe, taught])]
+    assert names == [("speech_embedding", "frames")]
+    told = teachers([Recipe.model_validate(table)] * 2)
+    assert [teacher["name"] for teacher in told] == ["speech_embedding", "hama"]
+    assert all(teacher["licence"] and teacher["role"] for teacher in told)
+    table["train"]["front_weights"] = False
+    assert [teacher["name"] for teacher in teachers([Recipe.model_validate(table)])] == ["hama"]
 
 
 def test_noise_is_listed_by_whose_it_is(recipe, tmp_path):

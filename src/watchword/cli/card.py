@@ -112,8 +112,8 @@ def _percent(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _teacher(teacher: Mapping[str, str]) -> str:
-    told = (teacher.get(key, "?") for key in ("name", "what", "licence", "learned_from"))
-    return "{} ({}; {}; learned from: {})".format(*told)
+    told = (teacher.get(key, "?") for key in ("name", "role", "what", "licence", "learned_from"))
+    return "{}: {} ({}; {}; learned from: {})".format(*told)
 
 
 def _list(title: str, rows: Mapping[str, str | None]) -> "RenderableType":

