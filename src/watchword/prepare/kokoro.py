@@ -27,8 +27,9 @@ _FRAME_SECONDS = 600 / _RATE
 _LEAD_SECONDS = 2 * _FRAME_SECONDS
 _HOP = _RATE // 100
 _QUIET_DB = -40.0
-_PAUSE_SECONDS = 0.1  # what is shorter is the closure of a stop
+_PAUSE_SECONDS = 0.1
 _SHORTEST_SECONDS = 0.02
+_LONGEST_SECONDS = 0.35
 # Of the places between the words of a list, 6 in 100 become pauses with a comma, 10 with a full stop, and 44 with a
 # full stop and the token that ends an utterance. To lengthen these tokens draws out the phone before them instead.
 _END = "\0"
@@ -83,7 +84,7 @@ def place(
     """Places words and phones in a rendering, from how many frames each token was given (its two end tokens included).
 
     Within a word the frames decide. Between words a quiet stretch of 100 ms or more is a pause; the frames alone do not
-    show it, since Kokoro gives it to the phone before as often as to the comma. A shorter one is the next phone's."""
+    show it, since Kokoro gives it to the phone before as often as to the comma. A shorter one is a stop's closure."""
     ends = np.cumsum(frames) * _FRAME_SECONDS
     starts = np.maximum(ends - frames * _FRAME_SECONDS - _LEAD_SECONDS, 0)
     ends = np.maximum(ends - _LEAD_SECONDS, _SHORTEST_SECONDS)
@@ -100,30 +101,31 @@ def place(
         last = after[0][1] - _SHORTEST_SECONDS if after else length
         pause = _longest(quiet, first, last, at_start=not before, at_end=not after)
         if before and after and not pause:
-            pause = _join(power, before[-1][1], after[0][0])
+            # A third of the way between their tokens is nearest to where pocketsphinx parts two words.
+            pause = ((2 * before[-1][1] + after[0][0]) / 3,) * 2
         if pause and before:
             before[-1][1] = pause[0]
         if pause and after:
             after[0][0] = pause[1]
+        if before and not (after and pause and pause[0] == pause[1]):
+            before[-1][1] = min(before[-1][1], before[-1][0] + _LONGEST_SECONDS)  # the rest is breath
+    return _timed(said, spans, length)
+
+
+def _timed(
+    said: Sequence[Said], spans: Sequence[Sequence[Sequence[float]]], length: float
+) -> tuple[tuple[Timed, ...], tuple[Timed, ...]]:
+    """Makes words and phones of the phonemes' places, and silence of what is between them."""
     words, phones, reached = [], [], 0.0
     for (word, phonemes), places in zip(said, spans, strict=True):
         if places[0][0] > reached:
             phones.append(Timed("SIL", reached, places[0][0]))
         words.append(Timed(word, places[0][0], places[-1][1]))
-        phones += [Timed(phoneme, *span) for phoneme, span in zip(phonemes, places, strict=True)]
+        phones += [Timed(phoneme, start, end) for phoneme, (start, end) in zip(phonemes, places, strict=True)]
         reached = places[-1][1]
     if length > reached:
         phones.append(Timed("SIL", reached, length))
     return tuple(words), tuple(phones)
-
-
-def _join(power: np.ndarray, end: float, start: float) -> tuple[float, float]:
-    """Chooses where one word ends and the next begins: at the quietest 10 ms of a long way between their tokens."""
-    if start - end <= 3.5 * _FRAME_SECONDS:  # the next phone has begun by then
-        return end, end
-    first = int(np.ceil(end * 100))
-    quietest = (first + int(np.argmin(power[first : int(start * 100)])) + 0.5) / 100
-    return quietest, quietest
 
 
 def _longest(
