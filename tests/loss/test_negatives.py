@@ -1,4 +1,4 @@
-"""Negatives: equal to plain loops, silent below the margin, and deaf to pairs that are not to be pushed apart."""
+"""Negatives: equal to plain loops, silent below a margin or far below what matches, and zero where there are none."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from watchword.loss.negatives import ProxyNegatives
+from watchword.loss.negatives import GapNegatives, ProxyNegatives
 
 
 def rows() -> list[Tensor]:
@@ -18,7 +18,7 @@ def rows() -> list[Tensor]:
     return [*(x.requires_grad_() for x in (audio, text, heard, extra)), pairs]
 
 
-def pushed(cosines: list[Tensor], scale: float, margin: float) -> Tensor:
+def pushed(cosines: list[Tensor], scale: float, margin: Tensor) -> Tensor:
     total = torch.ones((), dtype=torch.float64)
     for cosine in cosines:
         total = total + torch.exp(scale * (cosine - margin))
@@ -36,11 +36,11 @@ def test_equals_loops(scale: float, text_margin: float, audio_margin: float) -> 
 
     expected = torch.zeros((), dtype=torch.float64)
     for i in range(5):
-        expected = expected + pushed([cosine(a[i], x[k]) for k in range(2)], scale, text_margin) / 5
+        expected = expected + pushed([cosine(a[i], x[k]) for k in range(2)], scale, torch.tensor(text_margin)) / 5
     for j in range(3):
         columns = [*t, *x]
         apart = [cosine(b[j], columns[k]) for k in range(7) if pairs[j][k]]
-        expected = expected + pushed(apart, scale, audio_margin) / 3
+        expected = expected + pushed(apart, scale, torch.tensor(audio_margin)) / 3
     value = ProxyNegatives(scale, text_margin, audio_margin)(*given)
     assert value.item() == pytest.approx(expected.item(), rel=1e-5)
     value.backward()
@@ -61,13 +61,60 @@ def test_what_lies_below_its_margin_is_left_alone() -> None:
         assert bool(heard.grad.abs().max() > 1e-3) == moves
 
 
-def test_without_any_negative_it_is_zero() -> None:
+@pytest.mark.parametrize(("scale", "text_gap", "audio_gap"), [(20.0, 0.2, 0.2), (3.0, 0.1, 0.5), (50.0, 0.0, -0.3)])
+def test_gaps_equals_loops(scale: float, text_gap: float, audio_gap: float) -> None:
+    given = rows()
+    a, t, b, x = exact = [tensor.detach().double().requires_grad_() for tensor in given[:4]]
+    pairs = given[4].tolist()
+
+    def cosine(u: Tensor, v: Tensor) -> Tensor:
+        return u @ v / (u.norm() * v.norm())
+
+    matching = [cosine(a[i], t[i]) for i in range(5)]
+    expected = torch.zeros((), dtype=torch.float64)
+    for i in range(5):
+        expected = expected + pushed([cosine(a[i], x[k]) for k in range(2)], scale, matching[i] - text_gap) / 5
+    for j in range(3):
+        columns = [*t, *x]
+        apart = [cosine(b[j], columns[k]) for k in range(7) if pairs[j][k]]
+        mean = torch.stack(matching).mean()
+        expected = expected + pushed(apart, scale, mean - audio_gap) / 3
+    value = GapNegatives(scale, text_gap, audio_gap)(*given)
+    assert value.item() == pytest.approx(expected.item(), rel=1e-5)
+    value.backward()
+    expected.backward()
+    for single, wanted in zip(given[:4], exact, strict=True):
+        assert single.grad is not None
+        assert wanted.grad is not None
+        torch.testing.assert_close(single.grad, wanted.grad.float(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("matching", "cosine", "moves"), [(1.0, 0.4, 0), (1.0, 0.95, 1), (0.5, 0.45, 1), (0.5, 0.0, 0)]
+)
+def test_what_lies_well_below_what_matches_is_left_alone(matching: float, cosine: float, moves: bool) -> None:
+    """Half a word may sound somewhat like the word; where it sounds too much so, both are driven apart."""
+    text = torch.eye(4)[:1]
+    audio, heard = (torch.tensor([[c, math.sqrt(1 - c**2) + 0.1, 0.0, 0.0]]) for c in (matching, cosine))
+    audio.requires_grad_()
+    heard.requires_grad_()
+    GapNegatives()(audio, text, heard, torch.zeros(0, 4), torch.ones(1, 1, dtype=torch.bool)).backward()
+    assert heard.grad is not None
+    assert audio.grad is not None
+    assert bool(heard.grad.abs().max() > 0.1) == moves
+    assert bool(audio.grad.abs().max() > 0.05) == moves
+    assert float(heard.grad[0, 0]) >= 0 >= float(audio.grad[0, 0])
+
+
+@pytest.mark.parametrize("loss", [ProxyNegatives, GapNegatives])
+def test_without_any_negative_it_is_zero(loss: type[ProxyNegatives | GapNegatives]) -> None:
     audio, none = torch.eye(3).requires_grad_(), torch.zeros(0, 3)
-    value = ProxyNegatives()(audio, torch.eye(3), none, none, torch.zeros(0, 3, dtype=torch.bool))
+    value = loss()(audio, torch.eye(3), none, none, torch.zeros(0, 3, dtype=torch.bool))
     value.backward()
     assert value.item() == 0
 
 
-def test_a_scale_that_pushes_nothing_is_refused() -> None:
+@pytest.mark.parametrize("loss", [ProxyNegatives, GapNegatives])
+def test_a_scale_that_pushes_nothing_is_refused(loss: type[ProxyNegatives | GapNegatives]) -> None:
     with pytest.raises(ValueError, match="above 0"):
-        ProxyNegatives(push_scale=0.0)
+        loss(push_scale=0.0)

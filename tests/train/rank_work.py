@@ -152,7 +152,7 @@ def one_step(ranks: Ranks, recipe: Path, kind: str) -> dict[str, Any]:
     if kind == "adml with negatives":
         shares = ("partial_share", "straddle_share", "non_speech_share", "near_texts", "made_up_texts")
         overrides += [f"batch.{share}=0.8" for share in shares]
-        overrides += ["objective.negatives={name='proxy_negatives', text_margin=-0.5, audio_margin=-0.5}"]
+        overrides += ["objective.negatives={name='gap_negatives'}"]
     elif kind != "adml":
         off = ("relational", "point_to_point", "phoneme", "keyword", "frame")
         overrides += [f"model.kind={kind}", "model.frame_head=false", *(f"objective.{term}=false" for term in off)]

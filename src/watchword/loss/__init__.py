@@ -6,7 +6,7 @@ from watchword.loss.adversarial import ModalityAdversary
 from watchword.loss.frame import FramePhonemes
 from watchword.loss.keyword import AAMSoftmax, SphereFace2
 from watchword.loss.monotonic import MonotonicMatching
-from watchword.loss.negatives import ProxyNegatives
+from watchword.loss.negatives import GapNegatives, ProxyNegatives
 from watchword.loss.pairwise import AsymmetricProxy, Clat, ProxyBD, ProxyMS
 from watchword.loss.relational import CrossRelational, RelationalProxy
 from watchword.loss.teacher import TeacherCosine
@@ -27,6 +27,6 @@ FAMILIES: dict[str, dict[str, type[nn.Module]]] = {
     "adversarial": {"modality_adversary": ModalityAdversary},
     "verification": {"match": MatchCrossEntropy},
     "frame": {"frame_phonemes": FramePhonemes},
-    "negatives": {"proxy_negatives": ProxyNegatives},
+    "negatives": {"proxy_negatives": ProxyNegatives, "gap_negatives": GapNegatives},
     "teacher": {"teacher_cosine": TeacherCosine},
 }
