@@ -55,7 +55,7 @@ class Toy(nn.Module):
     def _given(self, x: Tensor, *rest: Tensor) -> Sequence[Tensor]:
         if self.family in ("pairwise", "relational"):
             return self.audio(x), self.text(rest[0]), rest[1]
-        if self.family == "adversarial":
+        if self.family in ("adversarial", "teacher"):
             return self.audio(x), self.text(rest[0])
         if self.family == "negatives":
             return self.audio(x), self.text(rest[0]), self.audio(rest[1]), self.text(rest[2]), rest[3]
@@ -73,7 +73,7 @@ def whole_rows(family: str) -> list[Tensor]:
     x, words = torch.randn(ROWS, DIM, generator=draw), torch.randn(CLASSES, DIM, generator=draw)
     if family in ("pairwise", "relational"):
         return [x, words[LABELS], LABELS]
-    if family == "adversarial":
+    if family in ("adversarial", "teacher"):
         return [x, words[LABELS]]
     if family == "keyword":
         return [x, LABELS]
