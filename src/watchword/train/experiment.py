@@ -57,10 +57,10 @@ class Experiment:
             self.model.acoustic.set_prior_mean(
                 self._mean_log_mel(BatchMaker(self.store, augmenter, recipe.batch, recipe.seed))
             )
-        self._open_front()
         self.objective = Objective(recipe.objective, self.num_labels, recipe.model.acoustic.dim)
         if recipe.train.init_from:
             self._start_from(recipe.train.init_from)
+        self._open_front()
         self.model.to(self.device)
         self.objective.to(self.device)
         rank_norms(self.model, ranks)
@@ -147,7 +147,7 @@ class Experiment:
         if not isinstance(self.model.acoustic, EmbeddingEncoder):
             return
         front, train = self.model.acoustic.embedding, self.recipe.train
-        if train.front_weights and not train.init_from:
+        if train.front_weights and (train.front_anew or not train.init_from):
             front.load_state_dict(speech_embedding())
         frozen = len(front.layers) if train.front_learning_rate_scale == 0 else train.front_frozen_layers
         for layer in front.layers[:frozen]:

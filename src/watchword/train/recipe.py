@@ -86,7 +86,8 @@ class DataConfig(Strict):
 class TrainConfig(Strict):
     """How long, how fast, how often saved and validated.
 
-    Where the acoustic encoder has a front, `front_weights` begins with those that are public, which learn
+    Where the acoustic encoder has a front, `front_weights` begins with those that are public (`front_anew`: even where
+    `init_from` brings others, since what was fine-tuned beside random weights has been spoilt), which learn
     `front_learning_rate_scale` as fast as the rest (0: not at all), but for its first `front_frozen_layers`."""
 
     steps: int = Field(default=84_000, ge=1)
@@ -107,6 +108,7 @@ class TrainConfig(Strict):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     init_from: str | None = None
     front_weights: bool = True
+    front_anew: bool = False
     front_learning_rate_scale: float = Field(default=1.0, ge=0)
     front_frozen_layers: int = Field(default=0, ge=0)
 
