@@ -51,18 +51,24 @@ class BundleSearch:
         """The search for `keywords`."""
         from dataclasses import replace
 
-        from watchword.runtime import Bundle, Spotter
+        from watchword.runtime import Bundle, Detection, Spotter
+        from watchword.runtime.phoneme_finder import conflict
         from watchword.runtime.spans import ScanSettings
 
         loaded = Bundle.load(self.bundle)
-        settings = replace(ScanSettings.of(loaded.card), **dict(self.settings))
+        settings = wanted = replace(ScanSettings.of(loaded.card), **dict(self.settings))
+        if settings.by_phonemes and loaded.context == "local" and loaded.hears_phonemes:
+            # Of places that conflict the first stands; at a threshold this low it would hide better ones.
+            settings = replace(settings, overlap=1.0, refractory_seconds=0.0)
         spotter = Spotter(list(keywords), loaded, self.lowest, settings=settings)
 
         def search(audio: Audio) -> list[Found]:
-            return [
-                Found(d.keyword, d.score, d.start_seconds, d.end_seconds, getattr(d, "decided_seconds", None))
-                for d in spotter.scan(audio)
-            ]
+            hits: list[Detection] = []
+            for hit in sorted(spotter.scan(audio), key=lambda hit: -hit.score):
+                rivals = (other for other in hits if other.keyword == hit.keyword)
+                if not any(conflict(other, hit, wanted.overlap, wanted.refractory_seconds) for other in rivals):
+                    hits.append(hit)
+            return [Found(d.keyword, d.score, d.start_seconds, d.end_seconds, d.decided_seconds) for d in hits]
 
         return search
 

