@@ -7,7 +7,8 @@ import pytest
 
 from watchword import Bundle, BundleError, Detection, Keyword, Spotter, audio
 from watchword.audio import AudioError
-from watchword.runtime.alignment import align, classes_of
+from watchword.runtime.alignment import classes_of
+from watchword.runtime.clip_fit import fill
 from watchword.runtime.spans import ScanSettings
 from watchword.text.phonemes import PhonemeError
 from watchword.text.words import TextError
@@ -202,15 +203,15 @@ def test_aligned_scores_are_lower_by_the_weight_of_what_phonemes_cost(phoneme_bu
     spotter, texts = Spotter([], phoneme_bundle), ["nova", "tomato", "umbrella stand"]
     clips = [sound[:9600], sound[20000:36000]]
     plain, aligned = spotter.score_clips(clips, texts), spotter.score_clips(clips, texts, aligned=True)
-    weight = spotter.settings.phoneme_weight
+    weight = spotter.settings.clip_weight
     for row, clip in enumerate(clips):
         costs = spotter.encoder.phoneme_costs(spotter.encoder.clip_rows(clip))
         for column, text in enumerate(texts):
             said = spotter.encoder.pronouncer.variants(text)
             embedded = spotter.encoder.embed_whole(spotter.encoder.clip_rows(clip))
             cosines = spotter.encoder.text_variants(text)[1] @ embedded
-            found = align([costs] * len(said), [classes_of(v) for v in said], spotter.settings.outside_cost)
-            best = max(c - weight * a.cost for c, a in zip(cosines, found, strict=True))
+            found = fill(costs, [classes_of(v) for v in said])
+            best = max(c - weight * lost.sum() for c, lost in zip(cosines, found, strict=True))
             assert aligned[row, column] == pytest.approx(best, abs=1e-5)
             assert aligned[row, column] < plain[row, column]
     assert spotter.score(clips[0], "nova", aligned=True) == pytest.approx(aligned[0, 0], abs=1e-6)
@@ -219,5 +220,5 @@ def test_aligned_scores_are_lower_by_the_weight_of_what_phonemes_cost(phoneme_bu
 
 
 def test_a_clip_too_short_for_a_text_does_not_match_it(phoneme_bundle, sound):
-    spotter = Spotter([], phoneme_bundle, settings=replace(ScanSettings(), phoneme_weight=1.0))
+    spotter = Spotter([], phoneme_bundle, settings=replace(ScanSettings(), clip_weight=1.0))
     assert spotter.score(sound[:800], "umbrella", aligned=True) == -1.0

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from watchword import audio as audio_files
 from watchword.audio import SAMPLE_RATE, AudioError
 from watchword.bundle import Bundle
-from watchword.runtime.alignment import align, classes_of
+from watchword.runtime.alignment import classes_of
 from watchword.runtime.calibration import Calibration, RateError, Thresholds
+from watchword.runtime.clip_fit import fill
 from watchword.runtime.detection import Detection
 from watchword.runtime.encoder import Encoder
 from watchword.runtime.gate import Voice, WebRtcVoice
@@ -79,7 +80,7 @@ class Spotter:
         """Scores clips (16 kHz mono) against texts, [clips, texts], by the best of a text's pronunciations.
 
         The score is the cosine of two embeddings, as in the paper. `aligned` lowers it by what the text's phonemes cost
-        in the clip, where the bundle has a phoneme classifier; some 0.3 ms a pair. Detections count length, too."""
+        in the clip, which they and silence must fill, where the bundle has a phoneme classifier; some 0.1 ms a pair."""
         if not len(clips) or not len(texts):
             return np.empty((len(clips), len(texts)), np.float32)
         rows = [self.encoder.clip_rows(_mono(clip, SAMPLE_RATE)) for clip in clips]
@@ -90,10 +91,8 @@ class Spotter:
         if aligned and self.encoder.hears_phonemes:
             said = [classes_of(variant) for text in texts for variant in self.encoder.pronouncer.variants(text)]
             for number, of_clip in enumerate(rows):
-                costs = self.encoder.phoneme_costs(of_clip)
-                found = align([costs] * len(said), said, self.settings.outside_cost)
-                lost = np.array([_UNFIT if alignment is None else alignment.cost for alignment in found])
-                scores[number] = np.maximum(-1.0, scores[number] - self.settings.phoneme_weight * lost)
+                lost = np.minimum(fill(self.encoder.phoneme_costs(of_clip), said), _UNFIT).sum(axis=1)
+                scores[number] = np.maximum(-1.0, scores[number] - self.settings.clip_weight * lost)
         return np.maximum.reduceat(scores, firsts, axis=1)
 
     def scan(
