@@ -9,7 +9,7 @@ from watchword.runtime.alignment import CLASSES
 
 SILENCE = int(CLASSES[0])
 """The class of frames in which nothing is said."""
-_FAR = np.float32(1e9)
+_FAR = 1e9
 
 
 def fill(costs: NDArray[np.float32], phonemes: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
