@@ -17,8 +17,8 @@ from watchword.train.experiment import held_out
 from watchword.train.recipe import Recipe, resolve
 from watchword.train.runs import load_run
 
-# 8 bits are kept where clips hardly move and no figure loses a point, and replace floats where none loses 0.2.
-LOWEST_MEDIAN_COSINE, MOST_POINTS_KEPT, MOST_POINTS_DEFAULT = 0.99, 1.0, 0.2
+# 8 bits replace floats where clips hardly move and no figure loses a point: a figure's own error is as large.
+LOWEST_MEDIAN_COSINE, MOST_POINTS_KEPT = 0.99, 1.0
 
 
 def export(
@@ -90,13 +90,12 @@ def measured(
         "loss_points": _rounded(loss),
         "times_faster": round(int8.times_faster(folder, ACOUSTIC_INT8_FILE), 2),
     }
-    if not kept:
-        (folder / ACOUSTIC_INT8_FILE).unlink()
-    if kept and most < MOST_POINTS_DEFAULT:
+    if kept:
         # The other would be dead weight: half of a bundle's size, and nothing opens it.
         card["acoustic"]["file"] = ACOUSTIC_INT8_FILE
         (folder / ACOUSTIC_FILE).unlink()
     else:
+        (folder / ACOUSTIC_INT8_FILE).unlink()
         store_as_float16(folder / ACOUSTIC_FILE)
     return card
 

@@ -35,7 +35,7 @@ class ScanSettings:
     phoneme_weight: float = 0.2
     """How much the score of a detection loses for each nat that its phonemes cost on average, where the bundle has a
     phoneme classifier; 0: detections are not aligned, and keep the times of the best span."""
-    clip_weight: float = 0.1
+    clip_weight: float = 0.15
     """What the score of a whole clip loses for each nat of both costs of `clip_fit.fill`, where phonemes count."""
     outside_cost: float = 1.0
     """What a frame outside the keyword costs an alignment, in nats: what fits worse than this is left outside."""
