@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _NAMES = (
     "wsj-protocol, libriphrase-style, speech-commands, speech-commands-10, wsj, libriphrase, qualcomm, all, or stream"
 )
+SETTINGS = ("WATCHWORD_WORK", "WATCHWORD_DATA")
 _NEEDED_PACKAGES = ("sklearn", "scipy")
 
 
@@ -158,7 +159,7 @@ def _run(
 
 
 def default_places() -> list[Path]:
-    return [Path(os.environ[name]) for name in ("WATCHWORD_WORK", "WATCHWORD_DATA") if os.environ.get(name)]
+    return [Path(os.environ[name]) for name in SETTINGS if os.environ.get(name)]
 
 
 def trials_cache() -> Path:
@@ -169,18 +170,28 @@ def _command(
     bundle: Path | None, benchmark: list[str], data: list[Path] | None, noise: Path | None, settings: "Settings"
 ) -> str:
     """The command that prints the same figures again, with what differs from the defaults."""
-    words = ["watchword", "evaluate", *([str(bundle)] if bundle else [])]
+    words = ["watchword", "evaluate", *([_spelled(bundle)] if bundle else [])]
     for name in benchmark:
-        words += ["--benchmark", name]
+        words += ["--benchmark", shlex.quote(name)]
     for place in data or ():
-        words += ["--data", str(place)]
-    words += ["--split", settings.split] if settings.split != "test" else []
+        words += ["--data", _spelled(place)]
+    words += ["--split", shlex.quote(settings.split)] if settings.split != "test" else []
     words += ["--size", str(settings.size)] if settings.size else []
     words += ["--context", str(settings.context_seconds)] if settings.context_seconds else []
     words += ["--aligned"] if settings.aligned else []
-    words += ["--noise", str(noise)] if noise else []
+    words += ["--noise", _spelled(noise)] if noise else []
     words += ["--resamples", str(settings.resamples)] if settings.resamples != 1000 else []
-    return shlex.join([*words, "--seed", str(settings.seed)])
+    return " ".join([*words, "--seed", str(settings.seed)])
+
+
+def _spelled(path: Path) -> str:
+    """A path as a shell reads it; below a folder that a setting names, by that setting, which is the same anywhere."""
+    for name in SETTINGS:
+        folder = os.environ.get(name)
+        if folder and path.absolute().is_relative_to(Path(folder).absolute()):
+            inside = path.absolute().relative_to(Path(folder).absolute())
+            return f"${name}" if inside == Path() else f"${name}/{shlex.quote(str(inside))}"
+    return shlex.quote(str(path))
 
 
 def _fail(sentence: str) -> NoReturn:

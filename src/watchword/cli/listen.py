@@ -12,6 +12,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from watchword.cli.options import BundleFolder, FalseAlarms
 from watchword.cli.reactions import Clips, Command
 from watchword.cli.sources import STANDARD_INPUT, Microphone, Source, kept_open, microphones, standard_input
 from watchword.runtime import Detection, Spotter
@@ -37,16 +38,8 @@ def listen(
     threshold: Annotated[
         float | None, typer.Option(help="Report scores from this on.", show_default="the bundle's")
     ] = None,
-    false_alarms_per_hour: Annotated[
-        float | None,
-        typer.Option(
-            metavar="RATE",
-            help="Instead of --threshold: false alarms that each keyword may raise in an hour of speech, on average.",
-        ),
-    ] = None,
-    bundle: Annotated[
-        Path | None, typer.Option(help="A bundle's folder.", show_default="the one inside the package")
-    ] = None,
+    false_alarms_per_hour: FalseAlarms = None,
+    bundle: BundleFolder = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, on a terminal, too.")] = False,
     command: Annotated[
         str | None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from watchword.audio import SUFFIXES, AudioError, blocks, duration
+from watchword.cli.options import BundleFolder, FalseAlarms
 from watchword.cli.scanning import (
     Outcome,
     Sought,
@@ -48,16 +49,8 @@ def spot(
         float | None,
         typer.Option(help="Report scores from this on; -1 reports whatever is proposed.", show_default="the bundle's"),
     ] = None,
-    false_alarms_per_hour: Annotated[
-        float | None,
-        typer.Option(
-            metavar="RATE",
-            help="Instead of --threshold: false alarms that each keyword may raise in an hour of speech, on average.",
-        ),
-    ] = None,
-    bundle: Annotated[
-        Path | None, typer.Option(help="A bundle's folder.", show_default="the one inside the package")
-    ] = None,
+    false_alarms_per_hour: FalseAlarms = None,
+    bundle: BundleFolder = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as soon as found.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads for each network.")] = 1,
     jobs: Annotated[

@@ -16,6 +16,7 @@ from scipy.stats import chi2
 
 from watchword.data.segment import Segment
 from watchword.evaluate.pronunciations import Phonemes, Pronunciations
+from watchword.runtime.phoneme_finder import conflict
 from watchword.text.pronounce import Pronouncer, default_pronouncer
 
 MOST_WORDS = 3
@@ -183,7 +184,7 @@ def search(
                 on_said.append((events[found.keyword, first], found))
                 continue
             before, number = latest.get(found.keyword, (None, 0))
-            if before is None or not _same_place(before, found):
+            if before is None or not conflict(before, found, OVERLAP, APART_SECONDS):
                 number = len(alarms)
                 alarms.append((number_of[found.keyword], speaker))
             latest[found.keyword] = found, number
@@ -229,14 +230,6 @@ def threshold_at(ranked: NDArray[np.float64], allowed: float) -> float:
         return float(ranked[-1])
     # Just above the first alarm that is too many.
     return float(np.nextafter(np.float32(ranked[int(allowed)]), np.float32(np.inf)))
-
-
-def _same_place(one: Found, other: Found) -> bool:
-    """Whether two detections of a keyword conflict, so that only one of them would be reported."""
-    if abs(one.end_seconds - other.end_seconds) < APART_SECONDS:
-        return True
-    shared = min(one.end_seconds, other.end_seconds) - max(one.start_seconds, other.start_seconds)
-    return shared > OVERLAP * min(one.end_seconds - one.start_seconds, other.end_seconds - other.start_seconds)
 
 
 def _occurrences(

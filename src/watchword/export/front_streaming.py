@@ -1,7 +1,6 @@
 """The acoustic graph with explicit state where the encoder stands on the speech embedding."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +12,6 @@ from watchword.model.features import NUM_BINS
 
 # How many pairs the first convolution sees on each side, and how many frames that is.
 _ENTRY_PAIRS, _ENTRY = 1, 2
-
-
-class _Memory(NamedTuple):
-    """What the layers of the speech embedding are given of their past: channels and bands."""
-
-    channels: int
-    bands: int
 
 
 class StreamingEmbedding(nn.Module):
@@ -85,10 +77,10 @@ class StreamingEmbedding(nn.Module):
         return taps
 
 
-def _memories() -> Iterator[_Memory]:
+def _memories() -> Iterator[tuple[int, int]]:
     """The channels and bands of what each layer of the speech embedding reads."""
     channels, bands = 1, 32
     for layer in LAYERS:
-        yield _Memory(channels, bands)
+        yield channels, bands
         channels = layer.outputs or channels
         bands //= 1 if layer.outputs else 2

@@ -59,7 +59,8 @@ def measured(
     metrics: Mapping[str, Any],
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Measures the graphs in a folder, adds the 8-bit one if it is `quantised` well; returns that part of the card."""
+    """Measures the graphs in a folder, and puts the acoustic one in 8 bits if it is `quantised` well; returns that part
+    of the card."""
     validation = held_out(recipe)
     trials = store_trials(store, recipe.seed) if validation is None else validation_trials(validation)
     sessions, silence = Sessions(folder), clip_silence(model)

@@ -8,7 +8,50 @@ from torch.nn import functional
 from watchword.loss.precision import in_float32
 
 
-class ProxyNegatives(nn.Module):
+class _Negatives(nn.Module):
+    """What both losses do; they differ in the cosine below which they hardly push."""
+
+    def __init__(self, push_scale: float) -> None:
+        super().__init__()
+        if push_scale <= 0:
+            raise ValueError(f"push_scale is {push_scale}; it must be above 0")
+        self.push_scale = push_scale
+
+    def _floors(self, matching: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        """The floors of spans beside extra texts and of spans without a text, given the cosines [n, 1] of matches."""
+        raise NotImplementedError
+
+    @in_float32
+    def forward(
+        self,
+        audio: Float[Tensor, "row dim"],
+        text: Float[Tensor, "row dim"],
+        negative_audio: Float[Tensor, "negative dim"],
+        extra_text: Float[Tensor, "extra dim"],
+        pairs: Bool[Tensor, "negative column"],
+    ) -> Float[Tensor, ""]:
+        """Computes the loss of matching rows of audio and text, audio without a text, and texts without audio.
+
+        `pairs` says which texts (those of the rows, then the extra ones) each audio without a text is pushed from."""
+        spans, heard = functional.normalize(audio, dim=1), functional.normalize(negative_audio, dim=1)
+        rows, extra = functional.normalize(text, dim=1), functional.normalize(extra_text, dim=1)
+        matching = (spans * rows).sum(1, keepdim=True)
+        text_floor, audio_floor = self._floors(matching)
+        total = matching.sum() * 0.0
+        if len(extra):
+            total = total + self._push(spans @ extra.T - text_floor)
+        if len(heard):
+            above = heard @ torch.cat([rows, extra]).T - audio_floor
+            total = total + self._push(above.masked_fill(~pairs, float("-inf")))
+        return total
+
+    def _push(self, above: Tensor) -> Tensor:
+        """The mean of log[1 + Σ e^{beta · above}] / beta over rows."""
+        # The column of zeros is the 1 of the formula, and keeps a row that is pushed from nothing finite.
+        return (torch.logsumexp(functional.pad(self.push_scale * above, (1, 0)), dim=1) / self.push_scale).mean()
+
+
+class ProxyNegatives(_Negatives):
     """The push of multi-similarity for rows without a match. Wang et al. 2019; not in the paper.
 
     Formula: (1/N) Σ_i (1/beta) log[1 + Σ_k e^{beta (S(a_i, x_k) − text_margin)}]
@@ -29,34 +72,14 @@ class ProxyNegatives(nn.Module):
     """
 
     def __init__(self, push_scale: float = 50.0, text_margin: float = 0.5, audio_margin: float = 0.5) -> None:
-        super().__init__()
-        self.push_scale = _positive(push_scale)
+        super().__init__(push_scale)
         self.text_margin, self.audio_margin = text_margin, audio_margin
 
-    @in_float32
-    def forward(
-        self,
-        audio: Float[Tensor, "row dim"],
-        text: Float[Tensor, "row dim"],
-        negative_audio: Float[Tensor, "negative dim"],
-        extra_text: Float[Tensor, "extra dim"],
-        pairs: Bool[Tensor, "negative column"],
-    ) -> Float[Tensor, ""]:
-        """Computes the loss of matching rows of audio and text, audio without a text, and texts without audio.
-
-        `pairs` says which texts (those of the rows, then the extra ones) each audio without a text is pushed from."""
-        spans, heard = functional.normalize(audio, dim=1), functional.normalize(negative_audio, dim=1)
-        rows, extra = functional.normalize(text, dim=1), functional.normalize(extra_text, dim=1)
-        total = audio.sum() * 0.0 + text.sum() * 0.0
-        if len(extra):
-            total = total + _mean_push(spans @ extra.T - self.text_margin, self.push_scale)
-        if len(heard):
-            above = heard @ torch.cat([rows, extra]).T - self.audio_margin
-            total = total + _mean_push(above.masked_fill(~pairs, float("-inf")), self.push_scale)
-        return total
+    def _floors(self, matching: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        return self.text_margin, self.audio_margin
 
 
-class GapNegatives(nn.Module):
+class GapNegatives(_Negatives):
     """What matches comes before what nearly does, by a gap. After multi-similarity, Wang et al. 2019; not in the paper.
 
     Formula: (1/N) Σ_i (1/beta) log[1 + Σ_k e^{beta (S(a_i, x_k) − S(a_i, t_i) + text_gap)}]
@@ -78,41 +101,8 @@ class GapNegatives(nn.Module):
     """
 
     def __init__(self, push_scale: float = 20.0, text_gap: float = 0.2, audio_gap: float = 0.2) -> None:
-        super().__init__()
-        self.push_scale = _positive(push_scale)
+        super().__init__(push_scale)
         self.text_gap, self.audio_gap = text_gap, audio_gap
 
-    @in_float32
-    def forward(
-        self,
-        audio: Float[Tensor, "row dim"],
-        text: Float[Tensor, "row dim"],
-        negative_audio: Float[Tensor, "negative dim"],
-        extra_text: Float[Tensor, "extra dim"],
-        pairs: Bool[Tensor, "negative column"],
-    ) -> Float[Tensor, ""]:
-        """Computes the loss of matching rows of audio and text, audio without a text, and texts without audio.
-
-        `pairs` says which texts (those of the rows, then the extra ones) each audio without a text is pushed from."""
-        spans, heard = functional.normalize(audio, dim=1), functional.normalize(negative_audio, dim=1)
-        rows, extra = functional.normalize(text, dim=1), functional.normalize(extra_text, dim=1)
-        matching = (spans * rows).sum(1, keepdim=True)
-        total = matching.sum() * 0.0
-        if len(extra):
-            total = total + _mean_push(spans @ extra.T - matching + self.text_gap, self.push_scale)
-        if len(heard):
-            above = heard @ torch.cat([rows, extra]).T - matching.mean() + self.audio_gap
-            total = total + _mean_push(above.masked_fill(~pairs, float("-inf")), self.push_scale)
-        return total
-
-
-def _positive(push_scale: float) -> float:
-    if push_scale <= 0:
-        raise ValueError(f"push_scale is {push_scale}; it must be above 0")
-    return push_scale
-
-
-def _mean_push(above: Tensor, scale: float) -> Tensor:
-    """The mean of log[1 + Σ e^{scale · above}] / scale over rows."""
-    # The column of zeros is the 1 of the formula, and keeps a row that is pushed from nothing finite.
-    return (torch.logsumexp(functional.pad(scale * above, (1, 0)), dim=1) / scale).mean()
+    def _floors(self, matching: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        return matching - self.text_gap, matching.mean() - self.audio_gap

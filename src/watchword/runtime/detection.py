@@ -1,7 +1,7 @@
 """Detections: which keyword was found, where, how well it fits, and when that was decided."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 class PhonemePlace(NamedTuple):
@@ -11,6 +11,20 @@ class PhonemePlace(NamedTuple):
     start_seconds: float
     end_seconds: float
     score: float
+
+
+class Placed(Protocol):
+    """What has a place in a recording."""
+
+    @property
+    def start_seconds(self) -> float:
+        """Where it begins."""
+        ...
+
+    @property
+    def end_seconds(self) -> float:
+        """Where it ends."""
+        ...
 
 
 @dataclass(frozen=True)

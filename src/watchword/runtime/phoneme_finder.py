@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from watchword.runtime.alignment import classes_of
 from watchword.runtime.calibration import Calibration
-from watchword.runtime.detection import Detection, PhonemePlace
+from watchword.runtime.detection import Detection, PhonemePlace, Placed
 from watchword.runtime.encoder import Encoder
 from watchword.runtime.keywords import Keyword
 from watchword.runtime.phoneme_search import FAR, FORGET_EVERY, LONGEST_FRAMES, PER_NAT, PhonemeSearch, ages, gains
@@ -198,7 +198,7 @@ class PhonemeFinder:
         self._firsts = np.cumsum([0, *sizes])[:-1].astype(np.int64)
 
 
-def conflict(one: Detection, other: Detection, overlap: float, refractory_seconds: float) -> bool:
+def conflict(one: Placed, other: Placed, overlap: float, refractory_seconds: float) -> bool:
     """Whether two detections of a keyword end within the refractory time, or share more than a part of the shorter."""
     if abs(one.end_seconds - other.end_seconds) < refractory_seconds:
         return True
