@@ -37,6 +37,7 @@ _PREPARE = {
     "align": Lazy(
         "watchword.cli.prepare:align", "Find the times of words and phones in transcribed speech.", "prepare"
     ),
+    "teach": Lazy("watchword.cli.teach:teach", "Let a recogniser listen to a store, to teach frames by it.", "teach"),
     "manifest": Lazy(
         "watchword.cli.prepare:manifest", "Turn folders with a manifest.tsv into segments.jsonl.", "prepare"
     ),

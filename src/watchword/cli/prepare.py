@@ -81,7 +81,7 @@ def align(
         if path.absolute() == out.absolute():
             raise SegmentError(f"{path}: is both read and written; choose another --out")
         segments += read_manifest(path, licence) if path.is_dir() else read_segments(path)
-    with _resumable(), progress_bar("aligning") as progress:
+    with resumable(), progress_bar("aligning") as progress:
         outcomes = align_segments(segments, out, jobs=jobs, progress=progress)
     for outcome, count in sorted(outcomes.items()):
         typer.echo(f"{outcome.removeprefix(': ')}: {count}")
@@ -153,7 +153,7 @@ def synthesize(
     if gather:
         path = write_manifest(plan, out)
     else:
-        with _resumable(), progress_bar("speaking") as progress:
+        with resumable(), progress_bar("speaking") as progress:
             path = speak(plan, out, jobs=jobs, progress=progress)
     kept = list(read_segments(path))
     engines = Counter(segment.corpus.rpartition(":")[2] for segment in kept)
@@ -190,7 +190,7 @@ def _share(given: str) -> tuple[str, float]:
 
 
 @contextmanager
-def _resumable() -> Iterator[None]:
+def resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:

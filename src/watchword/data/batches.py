@@ -16,6 +16,7 @@ from watchword.data.near_texts import NearTexts
 from watchword.data.negatives import Negative, part_of, pushed_from, straddling
 from watchword.data.pairs import PairSampler
 from watchword.data.store import Store
+from watchword.data.teaching import Teaching
 
 _ROWS = 1
 """A stream of chance for each row, (seed, step, 1, row), beside the draw's own, (seed, step)."""
@@ -76,7 +77,8 @@ class Batch(NamedTuple):
     other texts: `other_labels` [n, 2], `others` [n, 2, p] and `other_lengths` [n, 2]. Where the recipe asks for
     negatives there are `negative_spans` [m, 3] without a text, `extra_phonemes` [k, q] of texts without a span, and
     `negative_pairs` [m, n + k]: which texts of the whole batch, then extra ones, each such span is pushed from. `clean`
-    is the audio as it was before distortion, for a teacher."""
+    is the audio as it was before distortion, for a teacher; `teaching` [k, dim] is what another one said of it, in 8
+    bits, and `teaching_places` [k, 2] the row and frame of each."""
 
     audio: Tensor
     audio_lengths: Tensor
@@ -93,6 +95,8 @@ class Batch(NamedTuple):
     extra_phonemes: Tensor | None = None
     extra_lengths: Tensor | None = None
     clean: Tensor | None = None
+    teaching: Tensor | None = None
+    teaching_places: Tensor | None = None
 
     def model_inputs(self) -> dict[str, Tensor]:
         """Returns the arguments of the model's forward."""
@@ -144,7 +148,7 @@ class BatchMaker:
 
     Every rank draws all of the batch and reads and distorts only its own rows, each with a generator of its own: the
     shares of any number of ranks, one after another, are the whole batch. `pairs` puts other texts beside each span;
-    with `keeps_clean` the batch has the audio before distortion, too."""
+    with `keeps_clean` the batch has the audio before distortion, too, and with `teaching` what was heard in it."""
 
     def __init__(
         self,
@@ -155,9 +159,11 @@ class BatchMaker:
         rank: int = 0,
         ranks: int = 1,
         pairs: PairSampler | None = None,
+        teaching: Teaching | None = None,
     ) -> None:
         self.store, self.augmenter, self.config, self.seed = store, augmenter, config, seed
         self.rank, self.ranks, self.pairs, self.keeps_clean = rank, ranks, pairs, False
+        self.teaching = teaching
         self.sampler = ClassSampler(store, config, seed)
         self.near_texts = NearTexts(store.phonemes)
         # Items stand in the order of utterances: those of one are a slice.
@@ -195,6 +201,9 @@ class BatchMaker:
         arrays |= self._texts(arrays["labels"], "phonemes", "phoneme_lengths")
         if clean is not None:
             arrays["clean"] = clean
+        if self.teaching is not None:
+            heard = self.teaching.of([row.sources(num_frames(row.size)) for row in rows[own]])
+            arrays |= dict(zip(("teaching", "teaching_places"), heard, strict=True))
         whole = np.array([label for row in rows for label, _, _ in row.spans])
         if self.pairs:
             counts = np.cumsum([0, *(len(row.spans) for row in rows)])

@@ -99,6 +99,17 @@ class Row(NamedTuple):
                 found[first : max(first, last)] = phone
         return found
 
+    def sources(self, frames: int) -> np.ndarray:
+        """Which utterance is heard at the centre of each frame, and which of its samples: [frames, 2]; -1 for none."""
+        found = np.full((frames, 2), NO_UTTERANCE, np.int64)
+        heard = np.rint((np.arange(frames) * HOP_SAMPLES + FRAME_SAMPLES // 2) * self.rate).astype(np.int64)
+        for crop, at in zip(self.crops, self._starts(), strict=True):
+            first = at + crop.before
+            inside = (heard >= first) & (heard < first + crop.last - crop.first)
+            if crop.utterance != NO_UTTERANCE:
+                found[inside, 0], found[inside, 1] = crop.utterance, heard[inside] - first + crop.first
+        return found
+
     def _starts(self) -> list[int]:
         return list(accumulate((crop.size for crop in self.crops[:-1]), initial=0))
 

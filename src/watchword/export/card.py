@@ -28,6 +28,11 @@ TEACHERS = {
         "licence": "Apache-2.0",
         "learned_from": "not published",
     },
+    "whisper_base": {
+        "what": "the encoder of OpenAI's Whisper base: 512 values every 20 ms",
+        "licence": "MIT",
+        "learned_from": "680,000 hours of speech from the web, not published",
+    },
     "hama": {
         "what": "the phoneme recogniser of the package hama 1.7: phoneme probabilities every 20 ms",
         "licence": "Apache-2.0",
@@ -83,6 +88,8 @@ def teachers(recipes: Sequence[Recipe]) -> list[dict[str, str]]:
             roles[recipe.model.acoustic.front, "the encoder's front began with its weights"] = None
         if recipe.model.teacher:
             roles["speech_embedding", "frames learned to tell its values"] = None
+        if recipe.data.teaching:
+            roles["whisper_base", "frames learned to tell what it says of the clean audio"] = None
         if recipe.data.synthesis and recipe.data.synthesis.reject_above is not None:
             roles["hama", "synthetic speech that it misheard was left out"] = None
     return [{"name": name, "role": role, **TEACHERS[name]} for name, role in roles]

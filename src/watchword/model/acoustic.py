@@ -179,29 +179,53 @@ class StatisticsPooling(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Pools x [n, dim, frames] into [n, 2 dim]."""
         x = x.transpose(1, 2)
+        if self.training:
+            return self._without_padding(x, lengths)
         mask = frame_mask(lengths, x.shape[1]).unsqueeze(2)
         share = mask.to(x.dtype) / lengths.to(x.dtype)[:, None, None]
         mean = (x * share).sum(1)
         deviation = ((x - mean[:, None]).square() * share).sum(1).clamp_min(1e-7).sqrt()
-        weight_x, weight_ms = self.inner.weight[:, : self.dim], self.inner.weight[:, self.dim :]
-        told = functional.linear(torch.cat([mean, deviation], dim=1), weight_ms, self.inner.bias)
+        weight_x, told = self._told(mean, deviation)
         hidden = functional.relu(functional.linear(x, weight_x) + told[:, None])
-        hidden = torch.tanh(self._normalise(hidden, mask))
+        hidden = torch.tanh(self._normalised(hidden))
         weights = torch.softmax(self.outer(hidden).masked_fill(~mask, float("-inf")), dim=1)
         mean = (x * weights).sum(1)
         deviation = ((x - mean[:, None]).square() * weights).sum(1).clamp_min(1e-7).sqrt()
         return torch.cat([mean, deviation], dim=1)
 
-    def _normalise(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """BatchNorm over the frames that count: padding must not enter the statistics."""
-        if not self.training:
-            norm = self.norm
-            assert norm.running_mean is not None
-            assert norm.running_var is not None
-            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-            return hidden * scale + (norm.bias - norm.running_mean * scale)
-        flat = self.norm(hidden[mask.squeeze(2)])
-        return torch.zeros_like(hidden).masked_scatter(mask.expand_as(hidden), flat)
+    def _without_padding(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """The same in training, over x [n, frames, dim]: frames that count stand in one list, since spans differ so
+        much in length that most of a batch would be padding, which must not enter the norm's statistics either."""
+        flat = x[frame_mask(lengths, x.shape[1])]
+        owner, wide = torch.repeat_interleave(lengths), torch.promote_types(x.dtype, torch.float32)
+
+        def summed(values: Tensor) -> Tensor:
+            values = values.to(wide)
+            return values.new_zeros(len(lengths), values.shape[1]).index_add(0, owner, values)
+
+        share = 1 / lengths.to(wide)[:, None]
+        mean = summed(flat) * share
+        deviation = (summed((flat - mean[owner]).square()) * share).clamp_min(1e-7).sqrt()
+        weight_x, told = self._told(mean, deviation)
+        hidden = torch.tanh(self.norm(functional.relu(functional.linear(flat, weight_x) + told[owner])))
+        weights = self.outer(hidden).to(wide).exp()  # tanh keeps this in bounds
+        total = summed(weights)
+        mean = summed(flat * weights) / total
+        deviation = (summed((flat - mean[owner]).square() * weights) / total).clamp_min(1e-7).sqrt()
+        return torch.cat([mean, deviation], dim=1)
+
+    def _told(self, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+        """W_x, and what W_ms makes of each span's mean and deviation."""
+        weight_x, weight_ms = self.inner.weight[:, : self.dim], self.inner.weight[:, self.dim :]
+        return weight_x, functional.linear(torch.cat([mean, deviation], dim=1), weight_ms, self.inner.bias)
+
+    def _normalised(self, hidden: Tensor) -> Tensor:
+        """The norm as it stands after training, which exported graphs can hold over padded spans."""
+        norm = self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        return hidden * scale + (norm.bias - norm.running_mean * scale)
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:

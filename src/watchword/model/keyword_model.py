@@ -20,6 +20,7 @@ class ModelConfig(BaseModel):
 
     `pair_units` is the width of a baseline's GRU. `frame_head` adds a phoneme classifier on the frames, which the paper
     does not have; `teacher` the public speech embedding, which teaches the frames and is itself left as it is;
+    `taught_values` a linear layer that tells so many values of a teacher that was asked beforehand (`data.teaching`);
     `mask_bins` and `mask_frames` SpecAugment, in training alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,6 +32,7 @@ class ModelConfig(BaseModel):
     attention_projection: Literal["none", "qk", "qkv"] = "qk"
     frame_head: bool = False
     teacher: bool = False
+    taught_values: int = 0
     mask_bins: int = 0
     mask_frames: int = 0
 
@@ -47,6 +49,7 @@ class KeywordModel(nn.Module):
         self.attention = CrossAttention(config.acoustic.dim, config.attention_projection)
         self.frame_head = nn.Linear(config.acoustic.dim, len(PHONEMES)) if config.frame_head else None
         self.teacher = Teacher(config.acoustic.dim) if config.teacher else None
+        self.taught = nn.Linear(config.acoustic.dim, config.taught_values) if config.taught_values else None
 
     def frames(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encodes audio [crops, samples] to frames [crops, t, dim] and their numbers [crops]."""
@@ -67,15 +70,19 @@ class KeywordModel(nn.Module):
         extra_phonemes: Tensor | None = None,
         extra_lengths: Tensor | None = None,
         clean: Tensor | None = None,
+        teaching: Tensor | None = None,
+        teaching_places: Tensor | None = None,
     ) -> Match:
         """Encodes crops [crops, samples] once, pools `spans` of them and encodes their `phonemes` [n, tokens].
 
         A span is (crop, first frame, last frame exclusive); see Match for what comes out. Spans without a text and
         texts without a span come with the others through both encoders, and out apart."""
         frames, numbers = self.frames(audio, audio_lengths)
-        taught = teaching = None
+        taught = None
         if self.teacher is not None and clean is not None:
             taught, teaching = self.teacher(frames, self.features.plain(clean), numbers)
+        elif self.taught is not None and teaching is not None and teaching_places is not None:
+            taught, teaching = self.taught(frames[*teaching_places.T]), teaching.to(frames.dtype)
         every = spans if negative_spans is None else torch.cat([spans, negative_spans])
         spoken, span_lengths = gather_spans(frames, every)
         pooled = self.acoustic.pool(spoken, span_lengths)

@@ -15,6 +15,7 @@ from watchword.data.pairs import PairSampler
 from watchword.data.segment import read_segments
 from watchword.data.sounds import Sounds, load_sounds
 from watchword.data.store import Store
+from watchword.data.teaching import Teaching
 from watchword.evaluate.clips import score_pairs
 from watchword.evaluate.validation import Validation, build_validation
 from watchword.model.acoustic import FrameEncoder
@@ -47,7 +48,9 @@ class Experiment:
         self.notes: list[str] = []
         pairs = None if recipe.model.kind == "adml" else PairSampler(self.store.phonemes, recipe.seed)
         augmenter = self._augmenter()
-        self.maker = BatchMaker(self.store, augmenter, recipe.batch, recipe.seed, ranks.rank, ranks.size, pairs)
+        self.maker = BatchMaker(
+            self.store, augmenter, recipe.batch, recipe.seed, ranks.rank, ranks.size, pairs, self._teaching()
+        )
         self.maker.keeps_clean = recipe.model.teacher
         self.num_labels = len(self.store.texts)
         self.model = build_model(recipe.model)
@@ -115,6 +118,16 @@ class Experiment:
             raise RecipeError(f"model.kind: a {self.recipe.model.kind} model scores pairs and embeds nothing alone")
         return model
 
+    def _teaching(self) -> Teaching | None:
+        """What a teacher heard in the store, where the recipe names it."""
+        data, wanted = self.recipe.data, self.recipe.model.taught_values
+        if not data.teaching:
+            return None
+        found = Teaching(resolve(data.teaching), self.store)
+        if found.dim != wanted:
+            raise RecipeError(f"model.taught_values: is {wanted}, but {data.teaching} holds {found.dim} values")
+        return found
+
     def _augmenter(self) -> Augmenter:
         """The augmentation with the recordings of `data.noise`; where these have no voices, the store's are babble."""
         config, folder = self.recipe.augment, self.recipe.data.noise
@@ -158,7 +171,7 @@ class Experiment:
 
         state = load_checkpoint(resolve(path))["model"]
         missing, unexpected = self.model.load_state_dict(state, strict=False)
-        if any(not key.startswith("frame_head") for key in [*missing, *unexpected]):
+        if any(not key.startswith(("frame_head", "taught")) for key in [*missing, *unexpected]):
             raise RecipeError(
                 f"train.init_from: {path} holds another model ({', '.join([*missing, *unexpected][:3])} …)"
             )

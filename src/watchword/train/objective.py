@@ -74,7 +74,9 @@ class Objective(nn.Module):
             return {place: loss(match.asked_logits, match.asked_is_spoken)}
         if place == "teacher":
             if match.taught is None or match.teaching is None:
-                raise ValueError("objective.teacher needs model.teacher = true")
+                raise ValueError(
+                    "objective.teacher needs model.teacher = true, or model.taught_values and data.teaching"
+                )
             return {place: loss(match.taught, match.teaching)}
         if place == "frame":
             if match.frame_logits is None or match.frame_phonemes is None:

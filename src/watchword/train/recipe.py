@@ -72,10 +72,13 @@ class SynthesisConfig(Strict):
 
 
 class DataConfig(Strict):
-    """Where store, noise and validation speech are; relative paths start at WATCHWORD_WORK or the current folder."""
+    """Where the store, what a teacher heard in it, noise and validation speech are.
+
+    Relative paths start at WATCHWORD_WORK or the current folder."""
 
     store: str
     synthesis: SynthesisConfig | None = None
+    teaching: str | None = None
     noise: str | None = None
     validation: str | None = None
     validation_split: str = "validation"
