@@ -1,10 +1,11 @@
 """Negatives: equal to plain loops, silent below a margin or far below what matches, and zero where there are none."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from watchword.loss.negatives import GapNegatives, ProxyNegatives
 
@@ -25,8 +26,10 @@ def pushed(cosines: list[Tensor], scale: float, margin: Tensor) -> Tensor:
     return torch.log(total) / scale
 
 
-@pytest.mark.parametrize(("scale", "text_margin", "audio_margin"), [(50.0, 0.5, 0.5), (3.0, 0.1, -0.2)])
-def test_equals_loops(scale: float, text_margin: float, audio_margin: float) -> None:
+def equals_loops(
+    loss: nn.Module, scale: float, text_floor: Callable[[Tensor], Tensor], audio_floor: Callable[[Tensor], Tensor]
+) -> None:
+    """Value and gradients are those of loops; the floors follow from the cosines [5] of what matches."""
     given = rows()
     a, t, b, x = exact = [tensor.detach().double().requires_grad_() for tensor in given[:4]]
     pairs = given[4].tolist()
@@ -34,14 +37,15 @@ def test_equals_loops(scale: float, text_margin: float, audio_margin: float) -> 
     def cosine(u: Tensor, v: Tensor) -> Tensor:
         return u @ v / (u.norm() * v.norm())
 
+    matching = torch.stack([cosine(a[i], t[i]) for i in range(5)])
     expected = torch.zeros((), dtype=torch.float64)
     for i in range(5):
-        expected = expected + pushed([cosine(a[i], x[k]) for k in range(2)], scale, torch.tensor(text_margin)) / 5
+        expected = expected + pushed([cosine(a[i], x[k]) for k in range(2)], scale, text_floor(matching[i])) / 5
     for j in range(3):
         columns = [*t, *x]
         apart = [cosine(b[j], columns[k]) for k in range(7) if pairs[j][k]]
-        expected = expected + pushed(apart, scale, torch.tensor(audio_margin)) / 3
-    value = ProxyNegatives(scale, text_margin, audio_margin)(*given)
+        expected = expected + pushed(apart, scale, audio_floor(matching)) / 3
+    value = loss(*given)
     assert value.item() == pytest.approx(expected.item(), rel=1e-5)
     value.backward()
     expected.backward()
@@ -49,6 +53,12 @@ def test_equals_loops(scale: float, text_margin: float, audio_margin: float) -> 
         assert single.grad is not None
         assert wanted.grad is not None
         torch.testing.assert_close(single.grad, wanted.grad.float(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "text_margin", "audio_margin"), [(50.0, 0.5, 0.5), (3.0, 0.1, -0.2)])
+def test_equals_loops(scale: float, text_margin: float, audio_margin: float) -> None:
+    loss = ProxyNegatives(scale, text_margin, audio_margin)
+    equals_loops(loss, scale, lambda _: torch.tensor(text_margin), lambda _: torch.tensor(audio_margin))
 
 
 def test_what_lies_below_its_margin_is_left_alone() -> None:
@@ -63,30 +73,8 @@ def test_what_lies_below_its_margin_is_left_alone() -> None:
 
 @pytest.mark.parametrize(("scale", "text_gap", "audio_gap"), [(20.0, 0.2, 0.2), (3.0, 0.1, 0.5), (50.0, 0.0, -0.3)])
 def test_gaps_equals_loops(scale: float, text_gap: float, audio_gap: float) -> None:
-    given = rows()
-    a, t, b, x = exact = [tensor.detach().double().requires_grad_() for tensor in given[:4]]
-    pairs = given[4].tolist()
-
-    def cosine(u: Tensor, v: Tensor) -> Tensor:
-        return u @ v / (u.norm() * v.norm())
-
-    matching = [cosine(a[i], t[i]) for i in range(5)]
-    expected = torch.zeros((), dtype=torch.float64)
-    for i in range(5):
-        expected = expected + pushed([cosine(a[i], x[k]) for k in range(2)], scale, matching[i] - text_gap) / 5
-    for j in range(3):
-        columns = [*t, *x]
-        apart = [cosine(b[j], columns[k]) for k in range(7) if pairs[j][k]]
-        mean = torch.stack(matching).mean()
-        expected = expected + pushed(apart, scale, mean - audio_gap) / 3
-    value = GapNegatives(scale, text_gap, audio_gap)(*given)
-    assert value.item() == pytest.approx(expected.item(), rel=1e-5)
-    value.backward()
-    expected.backward()
-    for single, wanted in zip(given[:4], exact, strict=True):
-        assert single.grad is not None
-        assert wanted.grad is not None
-        torch.testing.assert_close(single.grad, wanted.grad.float(), rtol=1e-4, atol=1e-6)
+    loss = GapNegatives(scale, text_gap, audio_gap)
+    equals_loops(loss, scale, lambda own: own - text_gap, lambda matching: matching.mean() - audio_gap)
 
 
 @pytest.mark.parametrize(
