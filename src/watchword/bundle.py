@@ -15,8 +15,9 @@ FEATURES_FILE, ACOUSTIC_FILE, ACOUSTIC_INT8_FILE = "features.onnx", "acoustic.on
 POOLING_FILE, TEXTUAL_FILE, PHONEMES_FILE = "pooling.onnx", "textual.onnx", "phonemes.onnx"
 LEXICON_FILE, G2P_FILE, NOTICE_FILE = "lexicon.txt.xz", "g2p.npz", "NOTICE.md"
 CALIBRATION_FILE = "calibration.npz"
-_REQUIRED = (FEATURES_FILE, POOLING_FILE, TEXTUAL_FILE, LEXICON_FILE, G2P_FILE)
-DEFAULT = Path(__file__).parent / "bundles" / "default"
+_REQUIRED = (FEATURES_FILE, POOLING_FILE, TEXTUAL_FILE)
+INSIDE = Path(__file__).parent / "bundles"
+DEFAULT = INSIDE / "default"
 # A bundle's files that decide its scores: the card itself changes when figures are written on it.
 _SCORING_SUFFIXES = (".onnx", ".xz", ".npz")
 _AGAIN = "export or fetch the bundle again"
@@ -35,10 +36,12 @@ class Bundle:
 
     @classmethod
     def load(cls, path: "str | Path | None" = None, verify: bool = True) -> "Bundle":
-        """Reads a bundle's folder (None: the one inside the package).
+        """Reads a bundle's folder, or one of those inside the package by its name (None: default).
 
         Sizes are always compared with the card, SHA-256 hashes where `verify`. Raises BundleError."""
         folder = DEFAULT if path is None else Path(path)
+        if not folder.exists() and folder.parent == Path() and (INSIDE / folder).is_dir():
+            folder = INSIDE / folder
         if not folder.is_dir():
             if path is None:
                 raise BundleError("bundle: this installation of Watchword has none inside; name a bundle's folder")
@@ -46,7 +49,8 @@ class Bundle:
             raise BundleError(f"{folder}: {what}")
         card = _read_card(folder)
         bundle = cls(folder, card)
-        for name in {*_REQUIRED, bundle.acoustic_file} - set(card["files"]):
+        texts = () if bundle.text_folder is None else (LEXICON_FILE, G2P_FILE)
+        for name in {*_REQUIRED, *texts, bundle.acoustic_file} - set(card["files"]):
             raise BundleError(f"{folder / CARD_FILE}: lists no file {name!r}; {_AGAIN}")
         for name, listed in card["files"].items():
             _check(folder / name, listed["bytes"], listed["sha256"] if verify else None)
@@ -101,6 +105,11 @@ class Bundle:
     def calibration(self) -> Mapping[str, Any]:
         """What `watchword calibrate` has measured: thresholds by false alarms and the scale of scores, or nothing."""
         return self.card.get("calibration") or {}
+
+    @property
+    def text_folder(self) -> Path | None:
+        """Where its pronunciations are; None for a small bundle, which takes those that are in the package."""
+        return self.path if {LEXICON_FILE, G2P_FILE} & set(self.card["files"]) else None
 
     @property
     def hears_phonemes(self) -> bool:

@@ -32,18 +32,20 @@ def export_model(
     card: Mapping[str, Any] | None = None,
     *,
     force: bool = False,
+    small: bool = False,
     finish: Finish | None = None,
 ) -> Bundle:
     """Exports a model into a new bundle at `out`, whole or not at all; `card` overrides what the card says by default.
 
-    The text encoder's weights are rounded to float16 (a cosine changes by less than 0.001). Raises ExportError where
-    onnxruntime does not equal torch, where `out` exists (with `force`: where it is no bundle), or the disk is full."""
-    model = exportable(model)
+    The text encoder's weights are rounded to 8 bits, the others to float16. A `small` bundle has all in 8 bits, and
+    takes the pronunciations that are in the package instead of its own. Raises ExportError where onnxruntime does not
+    equal torch, where `out` exists (with `force`: where it is no bundle), or the disk is full."""
+    model = exportable(model, small)
     with _written_aside(out, force) as folder:
-        write_graphs(model, folder)
+        write_graphs(model, folder, small)
         contents = {**default_card(model, out.name), **(card or {})}
         contents["parity"] = prove(model, folder)
-        for name in (pronounce.LEXICON_FILE, pronounce.G2P_FILE):
+        for name in () if small else (pronounce.LEXICON_FILE, pronounce.G2P_FILE):
             shutil.copyfile(_TEXT_DATA / name, folder / name)
         (folder / NOTICE_FILE).write_text(notice(contents["data"]), encoding="utf-8")
         if finish:

@@ -70,6 +70,7 @@ def run_card(recipe: Recipe, state: Mapping[str, Any], run: Path, store: Store) 
             "steps_planned": recipe.train.steps,
             **_spent(state),
             **_began_from(recipe.train.init_from),
+            **({"distilled_from": recipe.train.distil_from} if recipe.train.distil_from else {}),
         },
         "data": _sources(store, recipes[1:]),
         "noise": background(recipes),
@@ -126,10 +127,10 @@ def source_commit() -> dict[str, Any]:
 
 
 def _began_with(recipe: Recipe) -> Iterator[Recipe]:
-    """The recipes of the runs that a run went on from, the latest first, as far as they are still there."""
-    while recipe.train.init_from:
+    """The recipes of the runs that a run went on or learned from, the latest first, as far as they are still there."""
+    while before := recipe.train.init_from or recipe.train.distil_from:
         try:
-            recipe = read_run(resolve(recipe.train.init_from).parents[1])
+            recipe = read_run(resolve(before).parents[1])
         except (RunError, OSError, IndexError):
             return
         yield recipe

@@ -57,22 +57,27 @@ class _Phonemes(nn.Module):
         return torch.log_softmax(self.frame_head(frames), dim=-1)
 
 
-def exportable(model: KeywordModel) -> KeywordModel:
+def exportable(model: KeywordModel, small: bool = False) -> KeywordModel:
     """Copies a model as it is exported: for evaluation, in float32, large weights rounded to what files store.
 
-    Those of the text encoder are 8 bits of each row's largest, those of the acoustic encoder float16; see `packing`."""
+    Those of the text encoder are 8 bits of each row's largest, those of the acoustic encoder float16, or, where it is
+    to be `small`, 8 bits too; see `packing`."""
     model = copy.deepcopy(model).cpu().float().eval()
     with torch.no_grad():
         for weight in model.textual.parameters():
             weight.copy_(rounded_to_int8(weight))
         for tensor in [*model.acoustic.parameters(), *model.acoustic.buffers()]:
             if tensor.is_floating_point() and tensor.numel() >= LARGE:
-                tensor.copy_(tensor.half().float())
+                tensor.copy_(rounded_to_int8(tensor) if small else tensor.half().float())
+        if small and model.frame_head is not None:
+            model.frame_head.weight.copy_(rounded_to_int8(model.frame_head.weight))
     return model
 
 
-def write_graphs(model: KeywordModel, folder: Path) -> None:
+def write_graphs(model: KeywordModel, folder: Path, small: bool = False) -> None:
     """Writes the ONNX files of an `exportable` model into a folder: four, or five with a phoneme classifier.
+
+    What was rounded to 8 bits is stored so; of a `small` model that is everything but the features.
 
     Where the context is local, the acoustic graph takes and gives its state, see `StreamingAcoustic`."""
     dim = model.config.acoustic.dim
@@ -113,7 +118,11 @@ def write_graphs(model: KeywordModel, folder: Path) -> None:
         {"phonemes": (None, "phonemes")},
     )
     store_as_int8(folder / TEXTUAL_FILE)
-    store_as_float16(folder / POOLING_FILE)
+    if small:
+        store_as_int8(folder / ACOUSTIC_FILE)
+        store_as_int8(folder / POOLING_FILE)
+    else:
+        store_as_float16(folder / POOLING_FILE)
     if model.frame_head is not None:
         _write(
             _Phonemes(model.frame_head),
@@ -122,6 +131,8 @@ def write_graphs(model: KeywordModel, folder: Path) -> None:
             folder / PHONEMES_FILE,
             {"frames": ("batch", "frames")},
         )
+        if small:
+            store_as_int8(folder / PHONEMES_FILE)
 
 
 def _write_stream(streaming: StreamingAcoustic | StreamingEmbedding, path: Path) -> None:

@@ -50,8 +50,9 @@ def store_as_int8(path: Path) -> None:
     nodes = []
     for weight in _large(model):
         values = numpy_helper.to_array(weight)
-        flat = values.reshape(-1, values.shape[-1])
-        axis = 0 if _loss(flat, 0) <= _loss(flat, 1) else 1
+        # A convolution's rows are its filters; those of a matrix may lie across, or several on top of each other.
+        views = [values.reshape(len(values), -1), values.reshape(-1, values.shape[-1])]
+        flat, axis = min(((view, axis) for view in views for axis in (0, 1)), key=lambda one: _loss(*one))
         if _loss(flat, axis) > _ROUNDING * float(np.abs(flat).max()):
             continue
         levels, scale = _levels(flat, axis)

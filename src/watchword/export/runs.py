@@ -27,14 +27,15 @@ def export(
     *,
     checkpoint: Path | None = None,
     quantised: bool = True,
+    small: bool = False,
     force: bool = False,
     tell: Callable[[str], None] = lambda step: None,
 ) -> Bundle:
     """Exports a run's checkpoint (the newest, or the one named) into a new bundle at `out`, whole or not at all.
 
-    Figures and threshold come from the recipe's held-out speakers, through onnxruntime; `tell` hears what is done.
-    Raises ExportError as `export_model` does; RunError for what is no run; CheckpointError, StoreError or RecipeError
-    for what is lacking."""
+    A `small` one has all weights, though no arithmetic, in 8 bits; see `export_model`. Figures and threshold come from
+    the recipe's held-out speakers, through onnxruntime; `tell` hears what is done. Raises ExportError as `export_model`
+    does; RunError for what is no run; CheckpointError, StoreError or RecipeError for what is lacking."""
     recipe, model, state = load_run(run, checkpoint)
     if not isinstance(model, KeywordModel):
         raise ExportError(f"{run}: holds a {recipe.model.kind} model; only models of kind 'adml' become bundles")
@@ -44,10 +45,10 @@ def export(
 
     def finish(exported: KeywordModel, folder: Path) -> Mapping[str, Any]:
         tell("the graphs are proved; measuring them")
-        return measured(exported, folder, recipe, store, quantised, card["metrics"], tell)
+        return measured(exported, folder, recipe, store, quantised and not small, card["metrics"], tell)
 
     tell(f"writing the graphs of step {card['training']['steps']} and proving them equal to torch")
-    return export_model(model, out, card, force=force, finish=finish)
+    return export_model(model, out, card, force=force, small=small, finish=finish)
 
 
 def measured(
@@ -75,7 +76,7 @@ def measured(
         "acoustic": {"file": ACOUSTIC_FILE},
     }
     if not quantised:
-        store_as_float16(folder / ACOUSTIC_FILE)
+        store_as_float16(folder / ACOUSTIC_FILE)  # but for what is in 8 bits
         return card
     tell("quantising to 8 bits and measuring again")
     int8.quantise(folder / ACOUSTIC_FILE, folder / ACOUSTIC_INT8_FILE, int8.calibration(store, sessions, recipe.seed))

@@ -9,7 +9,7 @@ from watchword.loss.monotonic import MonotonicMatching
 from watchword.loss.negatives import GapNegatives, ProxyNegatives
 from watchword.loss.pairwise import AsymmetricProxy, Clat, ProxyBD, ProxyMS
 from watchword.loss.relational import CrossRelational, RelationalProxy
-from watchword.loss.teacher import TeacherCosine
+from watchword.loss.teacher import TeacherCosine, TeacherDistance
 from watchword.loss.triplet import MultiviewTriplet, Triplet
 from watchword.loss.verification import MatchCrossEntropy
 
@@ -28,5 +28,5 @@ FAMILIES: dict[str, dict[str, type[nn.Module]]] = {
     "verification": {"match": MatchCrossEntropy},
     "frame": {"frame_phonemes": FramePhonemes},
     "negatives": {"proxy_negatives": ProxyNegatives, "gap_negatives": GapNegatives},
-    "teacher": {"teacher_cosine": TeacherCosine},
+    "teacher": {"teacher_cosine": TeacherCosine, "teacher_distance": TeacherDistance},
 }

@@ -1,4 +1,4 @@
-"""Teaching: frames should tell what a network that was trained on far more speech says of the same audio, clean."""
+"""Teaching: frames or embeddings should tell what another network says, which learned from more, or is larger."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,3 +23,19 @@ class TeacherCosine(nn.Module):
         """Computes the loss of predictions and of the teacher's values for the same frames; 0 where there are none."""
         cosines = functional.cosine_similarity(taught, teaching, dim=1)
         return (1 - cosines).sum() / max(len(taught), 1)
+
+
+class TeacherDistance(nn.Module):
+    """How far predictions lie from a teacher's values, lengths included, as a larger model's are to be had exactly.
+
+    Formula: Σ ‖prediction − value‖² / Σ ‖value‖². Not in the paper; as in Romero et al. 2015.
+
+    >>> import torch
+    >>> TeacherDistance()(torch.tensor([[1.0, 1.0], [0.0, 2.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])).item()
+    1.0
+    """
+
+    @in_float32
+    def forward(self, taught: Float[Tensor, "row dim"], teaching: Float[Tensor, "row dim"]) -> Float[Tensor, ""]:
+        """Computes the loss of predictions and of the teacher's values for the same rows; 0 where there are none."""
+        return (taught - teaching).square().sum() / teaching.square().sum().clamp_min(1e-9)

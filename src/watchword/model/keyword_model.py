@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from watchword.model.acoustic import AcousticConfig, AcousticEncoder, frame_mask
-from watchword.model.embedding_front import EmbeddingEncoder, Teacher
+from watchword.model.embedding_front import PAIR, EmbeddingEncoder, Teacher
 from watchword.model.features import LogMel, frame_counts
 from watchword.model.matcher import CrossAttention, Match
 from watchword.model.textual import TextEncoder, TextualConfig
@@ -56,6 +56,14 @@ class KeywordModel(nn.Module):
         lengths = frame_counts(audio_lengths)
         return self.acoustic(self.features(audio), lengths), lengths
 
+    @torch.no_grad()
+    def answers(
+        self, audio: Tensor, audio_lengths: Tensor, spans: Tensor, phonemes: Tensor, phoneme_lengths: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What it would teach a smaller one: frames [crops, t, dim], embeddings of spans and of texts [n, dim]."""
+        frames, _ = self.frames(audio, audio_lengths)
+        return frames, self.acoustic.pool(*gather_spans(frames, spans)), self.textual(phonemes, phoneme_lengths)[1]
+
     def forward(
         self,
         audio: Tensor,
@@ -72,11 +80,13 @@ class KeywordModel(nn.Module):
         clean: Tensor | None = None,
         teaching: Tensor | None = None,
         teaching_places: Tensor | None = None,
+        larger: "KeywordModel | None" = None,
     ) -> Match:
         """Encodes crops [crops, samples] once, pools `spans` of them and encodes their `phonemes` [n, tokens].
 
         A span is (crop, first frame, last frame exclusive); see Match for what comes out. Spans without a text and
-        texts without a span come with the others through both encoders, and out apart."""
+        texts without a span come with the others through both encoders, and out apart. A `larger` model with as long
+        embeddings hears and reads the same, and teaches all of them."""
         frames, numbers = self.frames(audio, audio_lengths)
         taught = None
         if self.teacher is not None and clean is not None:
@@ -93,14 +103,19 @@ class KeywordModel(nn.Module):
             written = torch.cat([_widened(written, extra_phonemes), _widened(extra_phonemes, written)])
             lengths = torch.cat([lengths, extra_lengths])
         tokens, texts = self.textual(written, lengths)
-        extra_text = None if extra_phonemes is None else texts[len(first) :]
-        tokens, texts = tokens[place, : phonemes.shape[1]], texts[place]
+        embedded = told = None
+        if larger is not None:
+            theirs, *both = larger.answers(audio, audio_lengths, every, written, lengths)
+            real = frame_mask(numbers, frames.shape[1])[:, ::PAIR]
+            taught, teaching = frames[:, ::PAIR][real], theirs[:, ::PAIR][real]
+            embedded, told = torch.cat([pooled, texts]), torch.cat(both)
         spoken_mask = frame_mask(span_lengths, spoken.shape[1])
+        tokens = tokens[place, : phonemes.shape[1]]
         token_mask = frame_mask(phoneme_lengths, phonemes.shape[1])
         aligned, affinity = self.attention(tokens, spoken, spoken_mask)
         return Match(
             audio=pooled[: len(spans)],
-            text=texts,
+            text=texts[place],
             labels=labels,
             phoneme_audio=aligned[token_mask],
             phoneme_text=tokens[token_mask],
@@ -112,8 +127,10 @@ class KeywordModel(nn.Module):
             frame_phonemes=frame_phonemes,
             taught=taught,
             teaching=teaching,
+            taught_embeddings=embedded,
+            teaching_embeddings=told,
             negative_audio=None if negative_spans is None else pooled[len(spans) :],
-            extra_text=extra_text,
+            extra_text=None if extra_phonemes is None else texts[len(first) :],
             negative_pairs=negative_pairs,
         )
 

@@ -44,9 +44,13 @@ class Match:
     frame_phonemes: Tensor | None = None
     """Phoneme ids by forced alignment, [crops, frames]; -1 unknown, 0 silence."""
     taught: Tensor | None = None
-    """What real frames tell of the teacher's values, [taught, 96], where the model has a teacher."""
+    """What real frames tell of a teacher's values, [taught, values], where there is one."""
     teaching: Tensor | None = None
-    """The teacher's values for the same frames of clean audio, [taught, 96]."""
+    """The teacher's values for the same frames, [taught, values]."""
+    taught_embeddings: Tensor | None = None
+    """Utterance embeddings of all spans and all texts, [spans + texts, dim], where a larger model teaches them."""
+    teaching_embeddings: Tensor | None = None
+    """Those of the larger model, [spans + texts, dim]."""
     negative_audio: Tensor | None = None
     """Utterance embeddings of spans without a text, [negatives, dim], where the batch has such."""
     extra_text: Tensor | None = None

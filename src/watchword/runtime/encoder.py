@@ -25,7 +25,7 @@ class Encoder:
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         self.bundle, self.threads = bundle, threads
-        self.pronouncer = Pronouncer(bundle.path)
+        self.pronouncer = Pronouncer(bundle.text_folder)
         if tuple(bundle.card.get("phonemes", PHONEMES)) != PHONEMES:
             raise BundleError(f"{bundle.path}: made for other phonemes than this Watchword's; export the bundle again")
         self.text_variants = lru_cache(_KNOWN_TEXTS)(self._text_variants)

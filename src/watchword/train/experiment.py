@@ -30,6 +30,7 @@ from watchword.train.norms import rank_norms
 from watchword.train.objective import Objective, parameter_groups
 from watchword.train.precision import choose_device
 from watchword.train.recipe import Recipe, RecipeError, resolve
+from watchword.train.runs import load_run
 from watchword.train.scoring import embed_clips, embed_texts, model_scorer
 
 PRIOR_BATCHES = 8
@@ -64,6 +65,7 @@ class Experiment:
         if recipe.train.init_from:
             self._start_from(recipe.train.init_from)
         self._open_front()
+        self.larger = self._larger()
         self.model.to(self.device)
         self.objective.to(self.device)
         rank_norms(self.model, ranks)
@@ -165,6 +167,26 @@ class Experiment:
         frozen = len(front.layers) if train.front_learning_rate_scale == 0 else train.front_frozen_layers
         for layer in front.layers[:frozen]:
             layer.requires_grad_(False)
+
+    def _larger(self) -> KeywordModel | None:
+        """The larger model that this one learns from; whatever of it fits is what this one begins with."""
+        path = self.recipe.train.distil_from
+        if not path:
+            return None
+        found = load_run(resolve(path).parents[1], resolve(path)).model
+        model, dim = self.model, self.recipe.model.acoustic.dim
+        if not (isinstance(found, KeywordModel) and isinstance(model, KeywordModel)) or (
+            found.config.acoustic.dim != dim
+        ):
+            raise RecipeError(f"train.distil_from: {path} has no embeddings of {dim} values; change model.acoustic.dim")
+        own = model.state_dict()
+        fitting = {
+            name: weight
+            for name, weight in found.state_dict().items()
+            if name in own and own[name].shape == weight.shape
+        }
+        model.load_state_dict(fitting, strict=False)
+        return found.to(self.device).requires_grad_(False)
 
     def _start_from(self, path: str) -> None:
         from watchword.train.checkpoint import load_checkpoint

@@ -49,7 +49,10 @@ def train(
     book = Runbook(experiment, run, report)
     start = book.open()
     bfloat16 = uses_bfloat16(config.precision, device=experiment.device.type)
-    step_module = ranks.parallel(Step(experiment.model, experiment.objective, experiment.recipe.seed, bfloat16, ranks))
+    whole = Step(
+        experiment.model, experiment.objective, experiment.recipe.seed, bfloat16, ranks, larger=experiment.larger
+    )
+    step_module = ranks.parallel(whole)
     last = min(config.steps, stop_at or config.steps)
     with _StopSignal(insistent=ranks.size == 1) as stop:
         batches = experiment.batches(start)

@@ -75,9 +75,13 @@ class Objective(nn.Module):
         if place == "teacher":
             if match.taught is None or match.teaching is None:
                 raise ValueError(
-                    "objective.teacher needs model.teacher = true, or model.taught_values and data.teaching"
+                    "objective.teacher needs model.teacher = true, or model.taught_values and data.teaching, or "
+                    "train.distil_from"
                 )
-            return {place: loss(match.taught, match.teaching)}
+            terms = {place: loss(match.taught, match.teaching)}
+            if match.taught_embeddings is not None:
+                terms[f"{place}_embeddings"] = loss(match.taught_embeddings, match.teaching_embeddings)
+            return terms
         if place == "frame":
             if match.frame_logits is None or match.frame_phonemes is None:
                 raise ValueError("objective.frame needs model.frame_head = true and a store with phone times")

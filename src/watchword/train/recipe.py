@@ -89,6 +89,8 @@ class DataConfig(Strict):
 class TrainConfig(Strict):
     """How long, how fast, how often saved and validated.
 
+    A model can begin where the checkpoint `init_from` is, or, smaller, learn from that of a larger one, `distil_from`.
+
     Where the acoustic encoder has a front, `front_weights` begins with those that are public (`front_anew`: even where
     `init_from` brings others, since what was fine-tuned beside random weights has been spoilt), which learn
     `front_learning_rate_scale` as fast as the rest (0: not at all), but for its first `front_frozen_layers`."""
@@ -110,6 +112,7 @@ class TrainConfig(Strict):
     threads: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     init_from: str | None = None
+    distil_from: str | None = None
     front_weights: bool = True
     front_anew: bool = False
     front_learning_rate_scale: float = Field(default=1.0, ge=0)

@@ -20,17 +20,25 @@ class Step(nn.Module):
     (which angles, which classes) alike on all ranks. So a run that goes on needs no memory of random states."""
 
     def __init__(
-        self, model: nn.Module, objective: Objective, seed: int, bfloat16: bool = False, ranks: Ranks = ALONE
+        self,
+        model: nn.Module,
+        objective: Objective,
+        seed: int,
+        bfloat16: bool = False,
+        ranks: Ranks = ALONE,
+        larger: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.model, self.objective = model, objective
         self.seed, self.uses_bfloat16, self.ranks = seed, bfloat16, ranks
+        # Out of sight of torch: what never learns is not this module's, and stays in evaluation mode.
+        self._larger = {} if larger is None else {"larger": larger}
 
     def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Returns the total to minimise and the value of each term."""
         self._seed(step, self.ranks.rank + 1)
         with torch.autocast(batch.audio.device.type, torch.bfloat16, enabled=self.uses_bfloat16):
-            match = self.model(**batch.model_inputs())
+            match = self.model(**batch.model_inputs(), **self._larger)
         match = gather_match(match, self.ranks)
         self._seed(step, 0)
         return self.objective(match)
