@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -35,8 +36,9 @@ def size(bundle: Bundle, *, without: tuple[str, ...] = ()) -> int:
 def test_a_small_bundle_holds_half_of_the_networks_and_no_pronunciations(bundles: tuple[Bundle, Bundle]) -> None:
     usual, small = bundles
     assert set(usual.card["files"]) - set(small.card["files"]) == {LEXICON_FILE, G2P_FILE}
-    alike = ("features.onnx", "textual.onnx", LEXICON_FILE, G2P_FILE)
-    assert size(small, without=alike) < 0.65 * size(usual, without=alike)
+    alike = ("textual.onnx", LEXICON_FILE, G2P_FILE)
+    assert size(small, without=(*alike, "features.onnx")) < 0.65 * size(usual, without=(*alike, "features.onnx"))
+    assert small.card["files"]["features.onnx"]["bytes"] < 70_000 < usual.card["files"]["features.onnx"]["bytes"]
     assert small.text_folder is None
     assert usual.text_folder == usual.path
 
@@ -48,6 +50,17 @@ def test_it_scores_nearly_what_the_usual_one_does(bundles: tuple[Bundle, Bundle]
     usual, small = (Spotter([], bundle).score_clips(clips, texts) for bundle in bundles)
     np.testing.assert_allclose(small, usual, atol=0.05)
     assert np.abs(small - usual).max() > 1e-6
+
+
+def test_its_features_are_the_usual_ones(bundles: tuple[Bundle, Bundle]) -> None:
+    audio = (0.1 * np.random.default_rng(2).standard_normal((1, 8000))).astype(np.float32)
+    usual, small = (
+        onnxruntime.InferenceSession(bundle.path / "features.onnx", providers=["CPUExecutionProvider"]).run(
+            None, {"audio": audio}
+        )[0]
+        for bundle in bundles
+    )
+    np.testing.assert_allclose(small, usual, atol=1e-5)
 
 
 def test_filters_are_rounded_row_by_row() -> None:

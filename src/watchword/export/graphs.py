@@ -15,7 +15,13 @@ from watchword import __version__
 from watchword.audio import HOP_SAMPLES, SAMPLE_RATE
 from watchword.bundle import ACOUSTIC_FILE, FEATURES_FILE, PHONEMES_FILE, POOLING_FILE, TEXTUAL_FILE
 from watchword.export.front_streaming import StreamingEmbedding
-from watchword.export.packing import LARGE, rounded_to_int8, store_as_float16, store_as_int8
+from watchword.export.packing import (
+    LARGE,
+    rounded_to_int8,
+    store_as_float16,
+    store_as_int8,
+    store_basis_as_formula,
+)
 from watchword.export.streaming import StreamingAcoustic
 from watchword.model.acoustic import AcousticEncoder
 from watchword.model.embedding_front import EmbeddingEncoder
@@ -69,6 +75,9 @@ def exportable(model: KeywordModel, small: bool = False) -> KeywordModel:
         for tensor in [*model.acoustic.parameters(), *model.acoustic.buffers()]:
             if tensor.is_floating_point() and tensor.numel() >= LARGE:
                 tensor.copy_(rounded_to_int8(tensor) if small else tensor.half().float())
+        if small:  # whose two parts stand apart in the graph
+            inner, dim = model.acoustic.pooling.inner.weight, model.config.acoustic.dim
+            inner.copy_(torch.cat([rounded_to_int8(inner[:, :dim]), rounded_to_int8(inner[:, dim:])], dim=1))
         if small and model.frame_head is not None:
             model.frame_head.weight.copy_(rounded_to_int8(model.frame_head.weight))
     return model
@@ -77,7 +86,8 @@ def exportable(model: KeywordModel, small: bool = False) -> KeywordModel:
 def write_graphs(model: KeywordModel, folder: Path, small: bool = False) -> None:
     """Writes the ONNX files of an `exportable` model into a folder: four, or five with a phoneme classifier.
 
-    What was rounded to 8 bits is stored so; of a `small` model that is everything but the features.
+    What was rounded to 8 bits is stored so; of a `small` model that is everything but the features, whose cosines and
+    sines are computed.
 
     Where the context is local, the acoustic graph takes and gives its state, see `StreamingAcoustic`."""
     dim = model.config.acoustic.dim
@@ -119,6 +129,7 @@ def write_graphs(model: KeywordModel, folder: Path, small: bool = False) -> None
     )
     store_as_int8(folder / TEXTUAL_FILE)
     if small:
+        store_basis_as_formula(folder / FEATURES_FILE)
         store_as_int8(folder / ACOUSTIC_FILE)
         store_as_int8(folder / POOLING_FILE)
     else:

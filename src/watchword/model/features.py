@@ -31,6 +31,11 @@ def mel_bank() -> np.ndarray:
     return bank.astype(np.float32)
 
 
+def povey_window() -> np.ndarray:
+    """Kaldi's window over a frame: float64 [400]."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_SAMPLES) / (FRAME_SAMPLES - 1))) ** 0.85
+
+
 class LogMel(nn.Module):
     """Waveform to log-mel energies; in training with SpecAugment's masks, if it is given their sizes.
 
@@ -41,9 +46,8 @@ class LogMel(nn.Module):
     def __init__(self, mask_bins: int = 0, mask_frames: int = 0) -> None:
         super().__init__()
         self.mask_bins, self.mask_frames = mask_bins, mask_frames
-        n = np.arange(FRAME_SAMPLES)
-        window = (0.5 - 0.5 * np.cos(2 * np.pi * n / (FRAME_SAMPLES - 1))) ** 0.85
-        angles = 2 * np.pi * np.outer(n, np.arange(FFT_SIZE // 2 + 1)) / FFT_SIZE
+        window = povey_window()
+        angles = 2 * np.pi * np.outer(np.arange(FRAME_SAMPLES), np.arange(FFT_SIZE // 2 + 1)) / FFT_SIZE
         basis = np.concatenate([np.cos(angles), -np.sin(angles)], axis=1) * window[:, None]
         # Removing the frame's mean is linear too: fold it into the basis.
         basis = (basis - basis.mean(axis=0, keepdims=True)).T[:, None, :]
