@@ -55,9 +55,9 @@ def _up_to(pieces: Iterator[np.ndarray], seconds: float) -> Iterator[np.ndarray]
             return
 
 
-def listening_cost(keywords: Sequence[str], audio: np.ndarray) -> float:
+def listening_cost(keywords: Sequence[str], audio: np.ndarray, bundle: str) -> float:
     """Processor seconds a second of audio that comes 100 ms at a time, the first 2 s left out."""
-    stream, chunk = Spotter(list(keywords)).stream(), round(CHUNK_SECONDS * SAMPLE_RATE)
+    stream, chunk = Spotter(list(keywords), bundle).stream(), round(CHUNK_SECONDS * SAMPLE_RATE)
     stream.feed(audio[: 2 * SAMPLE_RATE])
     began = time.process_time()
     for first in range(2 * SAMPLE_RATE, len(audio), chunk):
@@ -65,23 +65,23 @@ def listening_cost(keywords: Sequence[str], audio: np.ndarray) -> float:
     return (time.process_time() - began) / (len(audio) / SAMPLE_RATE - 2)
 
 
-def scanning_speed(keywords: Sequence[str], audio: np.ndarray) -> float:
+def scanning_speed(keywords: Sequence[str], audio: np.ndarray, bundle: str) -> float:
     """Seconds of audio a processor second."""
-    spotter = Spotter(list(keywords))
+    spotter = Spotter(list(keywords), bundle)
     spotter.scan(audio[: 10 * SAMPLE_RATE])
     began = time.process_time()
     spotter.scan(audio)
     return len(audio) / SAMPLE_RATE / (time.process_time() - began)
 
 
-def latencies() -> list[float]:
+def latencies(bundle: str) -> list[float]:
     """Seconds from the end of each found word of the examples, as their list has it, to the decision."""
     rows = [line.split("\t") for line in (EXAMPLES / "places.tsv").read_text().splitlines()[1:]]
     found = []
     for path in sorted(EXAMPLES.glob("*.flac")):
         said = [(word, float(start), float(end)) for file, word, start, end in rows if file == path.name]
         pairs = [(f"{one} {other}", start, end) for (one, start, _), (other, _, end) in pairwise(said)]
-        for hit in Spotter(sorted({text for text, _, _ in pairs})).scan(path):
+        for hit in Spotter(sorted({text for text, _, _ in pairs}), bundle).scan(path):
             ends = [end for text, start, end in pairs if text == hit.keyword and abs(end - hit.end_seconds) < 0.3]
             found += [hit.decided_seconds - end for end in ends[:1]]
     return found
@@ -97,10 +97,11 @@ def in_a_process(program: str, *arguments: str) -> dict[str, float]:
 
 
 START = """
-import time
+import sys, time
 from watchword import Spotter
-spotter = Spotter(["front door"])
-hits = iter(spotter.detect([__import__("watchword.audio", fromlist=["read"]).read(__import__("sys").argv[1])]))
+from watchword.audio import read
+spotter = Spotter(["front door"], sys.argv[2])
+hits = iter(spotter.detect([read(sys.argv[1])]))
 next(hits)
 print('{"cpu": %f}' % time.process_time())
 """
@@ -108,7 +109,7 @@ MEMORY = """
 import json, re, sys
 from watchword import Spotter
 from watchword.audio import blocks
-spotter = Spotter(json.loads(sys.argv[1]))
+spotter = Spotter(json.loads(sys.argv[1]), sys.argv[3])
 count = 0
 def pieces():
     total = 0.0
@@ -125,9 +126,9 @@ print('{"mb": %f}' % (int(most.group(1)) / 1024))
 """
 
 
-def two_at_once(path: Path) -> tuple[float, float]:
+def two_at_once(path: Path, bundle: str) -> tuple[float, float]:
     """Speed of `watchword spot` on one recording, and of two processes on one each, by the clock."""
-    command = [sys.executable, "-m", "watchword", "spot", "--json", *SCANNED, str(path)]
+    command = [sys.executable, "-m", "watchword", "spot", "--json", "--bundle", bundle, *SCANNED, str(path)]
     seconds = sum(len(piece) for piece in blocks(path, 60.0)) / SAMPLE_RATE
     speeds = []
     for processes in (1, 2):
@@ -144,7 +145,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", nargs="*", type=Path, help="speech; the first two minutes are used")
     parser.add_argument("--keywords", nargs="+", type=int, default=[1, 10, 100, 1000])
+    parser.add_argument("--bundle", default="default", help="a bundle's folder, or the name of one in the package")
     arguments = parser.parse_args()
+    bundle = arguments.bundle
     audio = recording(arguments.recordings, REPEATED_SECONDS)
     first = (arguments.recordings or sorted(EXAMPLES.glob("*.flac")))[0]
     print(f"{len(audio) / SAMPLE_RATE:.0f} s of audio, one thread\n")
@@ -152,14 +155,14 @@ def main() -> None:
     print("|---|---|---|---|", flush=True)
     for count in arguments.keywords:
         texts = phrases(count)
-        cost, speed = listening_cost(texts, audio), scanning_speed(texts, audio)
-        memory = in_a_process(MEMORY, json.dumps(texts), str(first))["mb"]
+        cost, speed = listening_cost(texts, audio, bundle), scanning_speed(texts, audio, bundle)
+        memory = in_a_process(MEMORY, json.dumps(texts), str(first), bundle)["mb"]
         print(f"| {count} | {100 * cost:.2f} | {speed:.0f} | {memory:.0f} |", flush=True)
     if arguments.recordings:
-        one, two = two_at_once(first)
+        one, two = two_at_once(first, bundle)
         print(f"\nwatchword spot by the clock: {one:.0f} times real time, two processes {two:.0f}")
-    start = min(in_a_process(START, str(EXAMPLES / "kitchen.flac"))["cpu"] for _ in range(3))
-    late = np.array(latencies())
+    start = min(in_a_process(START, str(EXAMPLES / "kitchen.flac"), bundle)["cpu"] for _ in range(3))
+    late = np.array(latencies(bundle))
     print(f"from nothing to the first detection: {start:.2f} s of processor time")
     print(
         f"from a word's end to its detection: {np.median(late):.2f} s (median of {len(late)}; most {late.max():.2f} s)"
