@@ -271,12 +271,17 @@ def test_more_bytes_than_announced_end_a_file(client):
 
 
 def test_a_message_too_large_closes_with_a_reason(server):
-    with server.client() as client:
+    def send_too_much(client):
         client.socket.send(b"\0" * (1 << 21))
-        with pytest.raises(ConnectionClosed) as closed:
-            client.next()
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1009
+        client.next()
+
+    reasons = []
+    for _ in range(5):
+        with server.client() as client, pytest.raises(ConnectionClosed) as closed:
+            send_too_much(client)
+        # A client that is still sending when the server closes is reset by TCP now and then, and reads no reason.
+        reasons += [closed.value.rcvd.code] if closed.value.rcvd else []
+    assert set(reasons) == {1009}
 
 
 def test_two_clients_at_once_do_not_mix(server, kitchen, scan):
