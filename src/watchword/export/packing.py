@@ -1,6 +1,7 @@
 """Weights stored small: float16, or 8 bits a weight and a scale a row, each with the nodes that give float32 back."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -88,7 +89,7 @@ def store_basis_as_formula(path: Path) -> None:
         "sample": n, "bin": k, "size": np.array(FFT_SIZE), "cosines": np.cos(turns), "sines": -np.sin(turns),
         "window": povey_window()[:, None], "channel": np.array([1]),
     }  # fmt: skip
-    steps: list[tuple[str, list[str], str, dict[str, int | list[int]]]] = [
+    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
         ("Mul", ["sample", "bin"], "turned", {}),
         ("Mod", ["turned", "size"], "place", {}),
         ("Gather", ["cosines", "place"], "real", {"axis": 0}),
