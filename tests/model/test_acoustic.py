@@ -141,3 +141,16 @@ def test_frame_mask_marks_the_first_frames():
 def test_a_lookahead_shorter_than_the_first_convolution_is_refused():
     with pytest.raises(ValueError, match="the first convolution alone needs 2"):
         AcousticEncoder(AcousticConfig(context="local", lookahead_frames=1))
+
+
+def test_pooling_without_padding_is_pooling():
+    """In training spans are pooled as one list of frames; under the same norm that gives what padded ones give."""
+    torch.manual_seed(4)
+    pooling, lengths = StatisticsPooling(12, 6), torch.tensor([40, 3, 17, 1])
+    assert pooling.norm.running_mean is not None
+    pooling.norm.running_mean.uniform_(-1, 1)
+    x = torch.randn(4, 12, 40)
+    pooling.train()
+    pooling.norm.eval()
+    as_a_list = pooling(x, lengths)
+    torch.testing.assert_close(as_a_list, pooling.eval()(x, lengths), rtol=1e-4, atol=1e-5)

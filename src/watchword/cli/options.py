@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 BundleFolder = Annotated[
-    Path | None, typer.Option(help="A bundle's folder.", show_default="the one inside the package")
+    Path | None, typer.Option(help="A bundle's folder, or small.", show_default="the default one inside the package")
 ]
 FalseAlarms = Annotated[
     float | None,

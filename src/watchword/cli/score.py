@@ -48,7 +48,8 @@ def score(
     ],
     out: Annotated[Path | None, typer.Option(help="Write here instead of standard output.")] = None,
     bundle: Annotated[
-        Path | None, typer.Option(help="A bundle's folder.", show_default="the one inside the package")
+        Path | None,
+        typer.Option(help="A bundle's folder, or small.", show_default="the default one inside the package"),
     ] = None,
     cosine: Annotated[
         bool, typer.Option("--cosine", help="The cosine of two embeddings alone, as in the paper, without alignment.")

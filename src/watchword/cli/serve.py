@@ -12,7 +12,8 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = 8765,
     bundle: Annotated[
-        Path | None, typer.Option(help="A bundle's folder.", show_default="the one inside the package")
+        Path | None,
+        typer.Option(help="A bundle's folder, or small.", show_default="the default one inside the package"),
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     streams: Annotated[int, typer.Option(min=1, help="How many may listen at the same time.")] = 8,

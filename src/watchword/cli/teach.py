@@ -23,6 +23,7 @@ def teach(
 
     An interrupted call goes on where it stopped.
     """
+    from watchword.audio import SAMPLE_RATE
     from watchword.cli.prepare import resumable
     from watchword.cli.progress import progress_bar
     from watchword.data.store import Store
@@ -33,5 +34,5 @@ def teach(
     encoder = WhisperEncoder(whisper, threads)
     with resumable(), progress_bar("listening") as progress:
         listen(opened, out, encoder, progress=progress)
-    hours = float(opened.utterances["samples"].sum()) / 16000 / 3600
+    hours = float(opened.utterances["samples"].sum()) / SAMPLE_RATE / 3600
     typer.echo(f"{out}: {encoder.name} heard {len(opened.utterances)} utterances, {hours:.2f} hours")

@@ -29,7 +29,6 @@ from watchword.model.features import NUM_BINS
 from watchword.model.keyword_model import KeywordModel
 
 OPSET = 17
-# Smaller arrays than this stay float32: a Cast node costs more than it saves.
 # The traced exporter is deprecated, but the new one needs onnxscript; the others say what the parity proof rules out.
 _EXPECTED_WARNINGS = (
     "You are using the legacy TorchScript-based ONNX export",

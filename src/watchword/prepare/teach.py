@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from watchword.audio import SAMPLE_RATE
+from watchword.audio import HOP_SAMPLES, SAMPLE_RATE, to_float
 from watchword.data.store import Store, StoreError
 from watchword.data.teaching import INDEX_FILE, PER_DEVIATION, STEP, VALUES_FILE
 
@@ -21,7 +21,6 @@ GAP = 15 * STEP
 """Silence between the recordings of one window: 0.3 s."""
 LONGEST = WINDOW - 2 * GAP
 _MEASURED_WINDOWS = 24
-_HOP = 160
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class WhisperEncoder:
     def __call__(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """What it says of up to 30 s of audio [samples]: [steps, dim], one row every 20 ms."""
         steps = -(-len(audio) // STEP)
-        mel = self._features(np.pad(audio, (0, 2 * _HOP)))[None, :, : 2 * steps]
+        mel = self._features(np.pad(audio, (0, 2 * HOP_SAMPLES)))[None, :, : 2 * steps]
         return np.array(self._model.encode(self._of(np.ascontiguousarray(mel, np.float32)), to_cpu=True))[0]
 
 
@@ -120,8 +119,8 @@ def _heard(store: Store, window: list[Piece], encoder: WhisperEncoder) -> NDArra
     last = window[-1]
     audio = np.zeros(last.at + last.size + GAP, np.float32)
     for piece in window:
-        read = store.audio(piece.utterance)[piece.first : piece.first + piece.size]
-        audio[piece.at : piece.at + piece.size] = read.astype(np.float32) / 32768.0
+        samples = store.audio(piece.utterance)[piece.first : piece.first + piece.size]
+        audio[piece.at : piece.at + piece.size] = to_float(samples)
     values = encoder(audio)
     return np.concatenate([values[piece.at // STEP : (piece.at + piece.size) // STEP] for piece in window])
 
