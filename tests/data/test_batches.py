@@ -8,7 +8,8 @@ import torch
 
 from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE, num_frames
 from watchword.data.augment import AugmentConfig, Augmenter
-from watchword.data.batches import Batch, BatchConfig, BatchError, BatchMaker, ClassSampler, batches, share_of_rows
+from watchword.data.batches import Batch, BatchMaker, batches, share_of_rows
+from watchword.data.class_sampler import BatchConfig, BatchError, ClassSampler
 from watchword.data.store import Store
 from watchword.text.phonemes import encode
 

@@ -9,7 +9,8 @@ import torch
 from tests.data.test_batches import IN_CONTEXT, PLAIN, make, rows
 from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE
 from watchword.data.augment import AugmentConfig, Augmenter
-from watchword.data.batches import Batch, BatchConfig, BatchMaker
+from watchword.data.batches import Batch, BatchMaker
+from watchword.data.class_sampler import BatchConfig
 from watchword.data.near_texts import NearTexts, changed
 from watchword.data.negatives import WITHOUT_STRESS, Negative, part_of, pushed_from, said, straddling
 from watchword.data.store import PHONE, Store

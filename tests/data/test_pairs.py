@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from watchword.data.augment import AugmentConfig, Augmenter
-from watchword.data.batches import BatchConfig, BatchMaker
+from watchword.data.batches import BatchMaker
+from watchword.data.class_sampler import BatchConfig
 from watchword.data.pairs import PairSampler
 from watchword.data.store import Store, StoreError
 from watchword.text.distance import Phrases, edit_distances

@@ -11,7 +11,8 @@ import torch
 
 from watchword.audio import FRAME_SAMPLES, HOP_SAMPLES, num_frames, read
 from watchword.data.augment import AugmentConfig, Augmenter
-from watchword.data.batches import BatchConfig, BatchMaker
+from watchword.data.batches import BatchMaker
+from watchword.data.class_sampler import BatchConfig
 from watchword.data.crops import NO_UTTERANCE, Crop, Row
 from watchword.data.store import StoreError
 from watchword.data.teaching import STEP, Teaching, rows_of

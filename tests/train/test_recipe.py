@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from watchword.data.augment import AugmentConfig
-from watchword.data.batches import BatchConfig
+from watchword.data.class_sampler import BatchConfig
 from watchword.train.recipe import Recipe, RecipeError, Term, build_term, load_recipe, resolve, same_experiment
 
 RECIPES = Path(__file__).parents[2] / "recipes"

@@ -43,7 +43,7 @@ def train(
 
     from watchword.cli.progress import progress_bar
     from watchword.cli.training import training_report
-    from watchword.data.batches import BatchError
+    from watchword.data.class_sampler import BatchError
     from watchword.data.segment import SegmentError
     from watchword.data.store import StoreError
     from watchword.evaluate.trials import TrialError

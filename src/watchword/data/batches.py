@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from watchword.audio import FRAME_SAMPLES, SAMPLE_RATE, num_frames, span_frames
 from watchword.data.augment import Augmenter
+from watchword.data.class_sampler import BatchConfig, BatchError, ClassSampler
 from watchword.data.crops import NO_UTTERANCE, Crop, Row, join
 from watchword.data.near_texts import NearTexts
 from watchword.data.negatives import Negative, part_of, pushed_from, straddling
@@ -25,49 +25,6 @@ _NEGATIVES = 2
 _NON_SPEECH_SECONDS = (0.3, 1.0)
 _LEAST_SILENCE = SAMPLE_RATE // 5
 _LONGEST_GAP = SAMPLE_RATE * 3 // 10
-
-
-class BatchConfig(BaseModel):
-    """How batches are drawn and cut; seconds throughout. `speed` is a range, or three or more speeds to choose from.
-
-    `in_context = false` cuts exactly the word (the paper). With `in_context` a crop keeps `before` and `after` of what
-    really surrounds the word, or, for `silence_share` of them, the word alone is set in near-silence; the spans of
-    `wide_share` of these take in some of that silence, since recordings of one word are scored whole. Up to
-    `extra_spans` other words and phrases that lie wholly in the crop are learned from as well. Crops are then joined
-    into rows of about the longest one's length, so that a batch holds little padding, and each row is distorted as one
-    scene.
-
-    The last five add what `objective.negatives` learns from, beside the words. `partial_share` of crops give a part of
-    their word as a span without a text, `straddle_share` of those in context one over a border of words, where their
-    neighbour is known; `non_speech_share` of words in silence one of that silence, and, in context, that share of crops
-    again is noise or babble. `near_texts` and `made_up_texts` add, for that share of a batch's texts, a neighbour in
-    the store and a pseudo-word."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    classes: int = Field(default=250, ge=2)
-    utterances_per_class: int = Field(default=2, ge=1)
-    repeated_share: float = Field(default=0.0, ge=0, le=1)
-    in_context: bool = False
-    before: tuple[float, float] = (0.1, 0.9)
-    after: tuple[float, float] = (0.1, 0.5)
-    silence_share: float = 0.5
-    wide_share: float = Field(default=0.0, ge=0, le=1)
-    extra_spans: int = Field(default=4, ge=0)
-    jitter: float = 0.0
-    speed: tuple[float, ...] = Field(default=(1.0, 1.0), min_length=2)
-    partial_share: float = Field(default=0.0, ge=0, le=1)
-    straddle_share: float = Field(default=0.0, ge=0, le=1)
-    non_speech_share: float = Field(default=0.0, ge=0, le=1)
-    near_texts: float = Field(default=0.0, ge=0, le=1)
-    made_up_texts: float = Field(default=0.0, ge=0, le=1)
-
-    @property
-    def has_negatives(self) -> bool:
-        """Whether batches hold spans without a text, or texts without a span."""
-        return any(
-            (self.partial_share, self.straddle_share, self.non_speech_share, self.near_texts, self.made_up_texts)
-        )
 
 
 class Batch(NamedTuple):
@@ -105,42 +62,6 @@ class Batch(NamedTuple):
     def to(self, device: torch.device) -> "Batch":
         """Returns the batch on a device; itself where it is there."""
         return Batch(**{name: tensor.to(device, non_blocking=True) for name, tensor in self.model_inputs().items()})
-
-
-class BatchError(ValueError):
-    """A batch cannot be made as the recipe asks."""
-
-
-class ClassSampler:
-    """Draws word classes evenly without replacement, and recordings of each; all follows from (seed, step)."""
-
-    def __init__(self, store: Store, config: BatchConfig, seed: int) -> None:
-        self.config, self.seed = config, seed
-        order = np.argsort(store.items["label"], kind="stable")
-        counts = np.bincount(store.items["label"], minlength=len(store.texts))
-        self._items = np.split(order, np.cumsum(counts)[:-1])
-        self._classes = np.flatnonzero(counts)
-        self._repeated = np.flatnonzero(counts > 1)
-
-    def draw(self, step: int) -> tuple[np.ndarray, np.random.Generator]:
-        """Returns the item numbers of a step, and the generator for whatever else the step decides by chance.
-
-        A class with too few recordings gives one of them twice: augmentation makes them differ."""
-        rng = np.random.default_rng((self.seed, step))
-        wanted = min(self.config.classes, len(self._classes))
-        repeated = min(round(wanted * self.config.repeated_share), len(self._repeated))
-        drawn = rng.choice(self._repeated, repeated, replace=False)
-        rest = self._classes if not repeated else np.setdiff1d(self._classes, drawn, assume_unique=True)
-        drawn = np.concatenate([drawn, rng.choice(rest, wanted - repeated, replace=False)])
-        items = [
-            rng.choice(
-                self._items[label],
-                self.config.utterances_per_class,
-                replace=len(self._items[label]) < self.config.utterances_per_class,
-            )
-            for label in drawn
-        ]
-        return np.concatenate(items), rng
 
 
 class BatchMaker:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeGuard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from watchword.data.augment import AugmentConfig
-from watchword.data.batches import BatchConfig
+from watchword.data.class_sampler import BatchConfig
 from watchword.model.keyword_model import ModelConfig
 from watchword.recipe_file import RecipeError, read_recipe
 
