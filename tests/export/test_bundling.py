@@ -9,10 +9,14 @@ import torch
 from watchword.bundle import Bundle
 from watchword.export import ExportError, export_model
 from watchword.export import bundling as bundling_module
+from watchword.export.card import teachers
 from watchword.model.acoustic import AcousticConfig
 from watchword.model.keyword_model import KeywordModel, ModelConfig
 from watchword.text.phonemes import PHONEMES
 from watchword.text.pronounce import Pronouncer
+from watchword.train.recipe import load_recipe
+
+RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
 
 def left_behind(folder):
@@ -57,6 +61,23 @@ def test_the_notice_names_every_source(tmp_path, small):
     data = [{"corpus": "tones", "licence": "CC0", "clips": 3, "hours": 1.25}]
     text = (export_model(small(), tmp_path / "made", {"data": data}).path / "NOTICE.md").read_text()
     assert all(part in text for part in ("| tones | CC0 | 3 | 1.2 |", "CMUdict", "g2p_en", "Apache-2.0"))
+
+
+def test_the_notice_names_every_model_of_others(tmp_path, small):
+    told = teachers([load_recipe(RECIPES / "people.toml"), load_recipe(RECIPES / "front.toml")])
+    text = (export_model(small(), tmp_path / "made", {"teachers": told}).path / "NOTICE.md").read_text()
+    for teacher in told:
+        assert f"| {teacher['what']} | {teacher['role']} | {teacher['licence']} |" in text
+    assert "Google's speech embedding" in text
+    assert "Whisper base" in text
+
+
+def test_a_small_bundle_names_no_files_that_it_does_not_hold(tmp_path, small):
+    made = export_model(small(), tmp_path / "made", small=True).path
+    text = (made / "NOTICE.md").read_text()
+    assert "lexicon" not in text
+    assert "g2p" not in text
+    assert "of the package watchword are used" in text
 
 
 def test_what_is_no_bundle_is_never_replaced(tmp_path, small):

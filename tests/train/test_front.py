@@ -1,6 +1,5 @@
 """The public weights of the front: read from the package that carries them, the network that they were made for."""
 
-from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,15 +50,12 @@ def test_bands_put_together_from_ours_give_nearly_what_its_own_give() -> None:
 
 
 def test_without_the_package_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> None:
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr(front, "files", missing)
+    monkeypatch.setattr(front, "package_files", lambda name: None)
     with pytest.raises(RecipeError, match=r"pip install .*front"):
         front.speech_embedding()
 
 
 def test_a_package_with_another_content_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "files", lambda name: [Path("other.txt")])
+    monkeypatch.setattr(front, "package_files", lambda name: {"other.txt": Path("other.txt")})
     with pytest.raises(RecipeError, match=r"has no embedding_model\.onnx"):
         front.speech_embedding()

@@ -47,7 +47,8 @@ def export_model(
         contents["parity"] = prove(model, folder)
         for name in () if small else (pronounce.LEXICON_FILE, pronounce.G2P_FILE):
             shutil.copyfile(_TEXT_DATA / name, folder / name)
-        (folder / NOTICE_FILE).write_text(notice(contents["data"]), encoding="utf-8")
+        said = notice(contents["data"], contents.get("teachers") or (), pronounces=not small)
+        (folder / NOTICE_FILE).write_text(said, encoding="utf-8")
         if finish:
             contents |= finish(model, folder)
         write_card(folder, contents)
@@ -93,16 +94,28 @@ def clip_silence(model: KeywordModel) -> tuple[float, float]:
     return (CLIP_BEFORE_SECONDS, CLIP_AFTER_SECONDS) if local else (0.0, 0.0)
 
 
-def notice(data: Sequence[Mapping[str, Any]]) -> str:
-    """The notice of a bundle: the licences of the speech that its weights learned from, then those of the text side."""
-    rows = [f"| {d['corpus']} | {d['licence'] or 'not stated'} | {d['clips']} | {d['hours']:.1f} |" for d in data]
-    weights = (
-        "\n".join(["| corpus | licence | clips | hours |", "|---|---|---|---|", *rows])
-        if rows
-        else "No data is recorded: the weights of this bundle were not trained, or elsewhere."
-    )
-    texts = (_TEXT_DATA / "NOTICE.md").read_text(encoding="utf-8").replace("# Where", "## Where", 1)
-    return f"# What this bundle was made from\n\n## Speech that reached the weights\n\n{weights}\n\n{texts}"
+def notice(
+    data: Sequence[Mapping[str, Any]], teachers: Sequence[Mapping[str, str]] = (), *, pronounces: bool = True
+) -> str:
+    """The notice of a bundle: the licences of the speech and of the `teachers` that its weights learned from, then
+    those of the text side, where the bundle has one of its own: where it `pronounces`."""
+    weights = "No data is recorded: the weights of this bundle were not trained, or elsewhere."
+    if data:
+        rows = [f"| {d['corpus']} | {d['licence'] or 'not stated'} | {d['clips']} | {d['hours']:.1f} |" for d in data]
+        weights = "\n".join(["| corpus | licence | clips | hours |", "|---|---|---|---|", *rows])
+    parts = [f"# What this bundle was made from\n\n## Speech that reached the weights\n\n{weights}"]
+    if teachers:
+        rows = [f"| {t['what']} | {t['role']} | {t['licence']} | {t['learned_from']} |" for t in teachers]
+        header = ["| model | what it did | licence | learned from |", "|---|---|---|---|"]
+        parts.append("## Models of others that reached the weights\n\n" + "\n".join([*header, *rows]))
+    if pronounces:
+        parts.append((_TEXT_DATA / "NOTICE.md").read_text(encoding="utf-8").replace("# Where", "## Where", 1))
+    else:
+        parts.append(
+            "## Pronunciations\n\nThis bundle holds none. Those of the package watchword are used, under the licences "
+            "in its `text/data/NOTICE.md`.\n"
+        )
+    return "\n\n".join(parts)
 
 
 @contextmanager

