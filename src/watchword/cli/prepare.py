@@ -65,12 +65,21 @@ def align(
     ],
     out: _Out,
     licence: Annotated[str, typer.Option(help="The licence of folders with a manifest.tsv.")] = "",
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            help="Align with this bundle (default, small or a folder), which is better on accents and children.",
+            show_default="pocketsphinx",
+        ),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also align segments that have times.")] = False,
     jobs: _Jobs = 0,
 ) -> None:
     """Find the times of words and phones; segments that have them pass through, what does not align is left out.
 
     An interrupted call goes on where it stopped.
     """
+    from watchword.bundle import Bundle
     from watchword.cli.progress import progress_bar
     from watchword.data.segment import SegmentError, read_segments
     from watchword.prepare.align import align_segments
@@ -82,7 +91,8 @@ def align(
             raise SegmentError(f"{path}: is both read and written; choose another --out")
         segments += read_manifest(path, licence) if path.is_dir() else read_segments(path)
     with resumable(), progress_bar("aligning") as progress:
-        outcomes = align_segments(segments, out, jobs=jobs, progress=progress)
+        using = Bundle.load(bundle) if bundle else None
+        outcomes = align_segments(segments, out, bundle=using, again=again, jobs=jobs, progress=progress)
     for outcome, count in sorted(outcomes.items()):
         typer.echo(f"{outcome.removeprefix(': ')}: {count}")
     if any(outcome.endswith("rejected") for outcome in outcomes):

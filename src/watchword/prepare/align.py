@@ -1,40 +1,32 @@
-"""Forced alignment of words and phones with pocketsphinx, for speech that comes without times."""
+"""Forced alignment of words and phones, with pocketsphinx or a bundle, for speech that comes without times."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from watchword.audio import SAMPLE_RATE, AudioError, read
+from watchword.bundle import Bundle
 from watchword.data.segment import Segment, Timed, write_segments
 from watchword.data.workers import WorkerKilledError, run_workers
+from watchword.prepare.alignment import AlignError, Alignment, too_long_or_short
+from watchword.prepare.model_aligner import ModelAligner
 from watchword.prepare.records import RecordWriter, read_records
 from watchword.text.pronounce import default_pronouncer
 
-LONGEST_PHONE_SECONDS = 0.6
-SHORTEST_WORD_SECONDS = 0.03
 FRAMES_PER_SECOND = 100
 # Kept with each rejection: those of an older aligner are tried again.
 ALIGNER = 2
 
 
-class AlignError(ValueError):
-    """Alignment cannot run; the message says what is missing."""
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """Words and phones of one stretch of speech, seconds from its start; `phones` keep silences as "SIL"."""
-
-    words: tuple[Timed, ...]
-    phones: tuple[Timed, ...]
-
-
 class Aligner:
     """One pocketsphinx decoder with its dictionary grown by our pronunciations."""
+
+    name = ""
 
     def __init__(self) -> None:
         try:
@@ -104,15 +96,12 @@ class Aligner:
             bare = " ".join(p for p, _, _ in pieces)
             stressed = self._stressed.get((name, bare)) or _guess_stress([p for p, _, _ in pieces])
             found.append(Timed(name, start / FRAMES_PER_SECOND, end / FRAMES_PER_SECOND))
-            if end - start < SHORTEST_WORD_SECONDS * FRAMES_PER_SECOND:
-                return f"a word of {(end - start) * 10} ms ({name})"
             for phone, (_, first, length) in zip(stressed, pieces, strict=True):
-                if length > LONGEST_PHONE_SECONDS * FRAMES_PER_SECOND:
-                    return f"a phone of {length * 10} ms ({phone} in {name})"
                 phones.append(Timed(phone, first / FRAMES_PER_SECOND, (first + length) / FRAMES_PER_SECOND))
         if place != len(words):
             return f"{place} of {len(words)} words found"
-        return Alignment(tuple(found), tuple(phones))
+        alignment = Alignment(tuple(found), tuple(phones))
+        return too_long_or_short(alignment) or alignment
 
 
 def _guess_stress(phones: Sequence[str]) -> tuple[str, ...]:
@@ -126,24 +115,35 @@ def _guess_stress(phones: Sequence[str]) -> tuple[str, ...]:
 
 
 def align_segments(
-    segments: Iterable[Segment], out: Path, *, jobs: int = 0, progress: Callable[[int, int], None] | None = None
+    segments: Iterable[Segment],
+    out: Path,
+    *,
+    bundle: Bundle | None = None,
+    again: bool = False,
+    jobs: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Counter[str]:
-    """Aligns segments that have no words yet and writes those that align to `out`; the counts by outcome are returned.
+    """Aligns segments that have no words yet (`again`: all) and writes those that align to `out`; the counts by outcome
+    are returned. A `bundle` aligns with its own phoneme classifier, else pocketsphinx does.
 
     What does not align is listed in `OUT.rejected.tsv`. Finished segments are kept in `OUT.parts/`, so that an
-    interrupted call goes on where it stopped. Raises AlignError where pocketsphinx is missing or a worker is killed."""
+    interrupted call goes on where it stopped. Raises AlignError where pocketsphinx is missing, the bundle cannot align,
+    or a worker is killed."""
     listed = list(segments)
     parts = out.with_name(out.name + ".parts")
     parts.mkdir(parents=True, exist_ok=True)
-    done = _read_done(parts)
-    waiting = [segment for segment in listed if not segment.words and _key(segment) not in done]
+    # Asked now, so that a bundle that cannot align is one sentence and no worker's traceback.
+    name = ModelAligner(bundle).name if bundle else ""
+    done = _read_done(parts, name)
+    wanted = [segment for segment in listed if again or not segment.words]
+    waiting = [segment for segment in wanted if _key(segment) not in done]
     if waiting:
         count = len(listed) - len(waiting)
         if progress:
             progress(count, len(listed))
         try:
             with RecordWriter(parts) as writer:
-                for record in run_workers(_open_work, waiting, jobs):
+                for record in run_workers(partial(_open_work, bundle.path if bundle else None), waiting, jobs):
                     writer.write(record)
                     done[record["key"]] = record
                     count += 1
@@ -155,7 +155,7 @@ def align_segments(
     aligned, rejected = [], []
     for segment in listed:
         record = done.get(_key(segment), {})
-        if segment.words:
+        if segment.words and not again:
             aligned.append(segment)
             outcomes[f"{segment.corpus}: already aligned"] += 1
         elif "words" in record:
@@ -177,13 +177,15 @@ def _key(segment: Segment) -> str:
     return f"{segment.audio}|{segment.start_seconds:.3f}|{segment.text}"
 
 
-def _read_done(parts: Path) -> dict[str, dict[str, Any]]:
-    """Reads what is finished: alignments of any aligner, and the rejections of this one."""
-    return {r["key"]: r for r in read_records(parts) if "words" in r or r.get("aligner") == ALIGNER}
+def _read_done(parts: Path, bundle: str) -> dict[str, dict[str, Any]]:
+    """Reads what is finished: what this `bundle` did; or pocketsphinx's alignments, and the rejections of this
+    version."""
+    records = (r for r in read_records(parts) if r.get("bundle", "") == bundle)
+    return {r["key"]: r for r in records if "words" in r or r.get("aligner") == ALIGNER}
 
 
-def _open_work() -> Callable[[Segment], dict[str, Any]]:
-    aligner = Aligner()
+def _open_work(bundle: Path | None) -> Callable[[Segment], dict[str, Any]]:
+    aligner = ModelAligner(Bundle.load(bundle, verify=False)) if bundle else Aligner()
 
     def work(segment: Segment) -> dict[str, Any]:
         try:
@@ -193,7 +195,7 @@ def _open_work() -> Callable[[Segment], dict[str, Any]]:
             result = aligner.align(samples[first:last], segment.text)
         except ValueError as error:
             result = str(error) if isinstance(error, AudioError) else f"{type(error).__name__}: {error}"
-        record: dict[str, Any] = {"key": _key(segment)}
+        record: dict[str, Any] = {"key": _key(segment), **({"bundle": aligner.name} if bundle else {})}
         if isinstance(result, str):
             return record | {"rejected": result, "aligner": ALIGNER}
         for key in ("words", "phones"):
