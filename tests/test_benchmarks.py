@@ -55,3 +55,22 @@ def test_peaks_are_apart_and_the_first_of_equals(benchmark):
     points = [(1.0, 0.5), (1.5, 0.9), (1.6, 0.9), (3.4, 0.8), (3.6, 0.7), (9.0, 0.01)]
     found = benchmark("fixed_words").peaks("alexa", points, 0.1)
     assert [(one.end_seconds, one.score) for one in found] == [(1.5, 0.9), (3.6, 0.7)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_spikes_lie_where_the_cheapest_alignment_has_them(benchmark, seed):
+    spikes = benchmark("alignments").spikes
+    said, sizes, frames = ["AA1", "B", "B"], [2, 1], 6
+    ids = [PHONEMES.index(phoneme) for phoneme in said]
+    costs = np.random.default_rng(seed).uniform(0, 4, (frames, BLANK + 1))
+    labels = sorted({*ids, BLANK})
+    ways = [way for way in itertools.product(labels, repeat=frames) if read(way) == ids]
+    best = min(ways, key=lambda way: sum(costs[step, label] for step, label in enumerate(way)))
+    runs = [(label, list(steps)) for label, steps in itertools.groupby(range(frames), key=best.__getitem__)]
+    times = [[0.02 * (step + 0.5) for step in steps] for label, steps in runs if label != BLANK]
+    heard = spikes(costs, sizes, ids)
+    np.testing.assert_allclose(heard, [np.mean(times[0] + times[1]), np.mean(times[2])])
+
+
+def test_too_few_steps_for_a_text_have_no_spikes(benchmark):
+    assert benchmark("alignments").spikes(np.zeros((1, BLANK + 1)), [1, 1, 1], [3, 4, 5]) is None
