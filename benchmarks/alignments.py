@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from clip_opponents import PhonemeCtcClips
 from numpy.typing import NDArray
-from opponents import log_probabilities, token_classes
 
-from watchword.audio import SAMPLE_RATE, read
+from watchword.audio import read
 from watchword.data.segment import Segment, read_segments
 from watchword.text.phonemes import encode
 from watchword.text.pronounce import default_pronouncer
@@ -21,7 +21,7 @@ from watchword.text.pronounce import default_pronouncer
 BEGIN_APART = (0.05, 0.1, 0.2, 0.3)
 NEAR = 0.1
 """A spike is right that lies within a word, or so many seconds beside it."""
-_MOST_COST, _STEP = 8.0, 0.02
+_STEP = 0.02
 _FAR = 1e9
 
 
@@ -100,10 +100,7 @@ def main() -> None:
     print(f"{len(one)} and {len(other)} utterances, {len(alike)} in both, {len(everything)} words; they begin apart by")
     print("   ".join(f"more than {least:g} s: {(everything > least).mean():.1%}" for least in BEGIN_APART))
 
-    import hama
-
-    model = hama.ASRModel()
-    classes, silent = token_classes(model.decoder_tokens, 0.1)
+    third = PhonemeCtcClips(pad_seconds=0.0)
     judged: dict[bool, list[NDArray[np.float64]]] = {True: [], False: []}
     left = options.utterances
     for number in np.random.default_rng(options.seed).permutation(len(alike)):
@@ -112,16 +109,11 @@ def main() -> None:
         if left and differs.any():
             segment = one[name]
             samples = read(segment.audio)
-            first = round(segment.start_seconds * SAMPLE_RATE)
-            last = len(samples) if segment.end_seconds < 0 else round(segment.end_seconds * SAMPLE_RATE)
-            probabilities = np.exp(log_probabilities(model.session, samples[first:last]))
-            shares = np.concatenate(
-                [probabilities @ classes.T, probabilities[:, silent].sum(axis=1, keepdims=True)], axis=1
-            )
-            costs = np.log(probabilities.max(axis=1, keepdims=True)) - np.log(np.maximum(shares, 1e-9))
+            first, last = segment.bounds(len(samples))
+            costs = third.costs(third.recognise(samples[first:last]))
             said = [encode(default_pronouncer().words(word.text)[0][1]) for word in segment.words]
             ids = [phoneme for phonemes in said for phoneme in phonemes]
-            heard = spikes(np.clip(costs, 0.0, _MOST_COST), list(map(len, said)), ids)
+            heard = spikes(costs, list(map(len, said)), ids)
             if heard is None:
                 continue
             beside = np.stack([_beside(heard, one[name]), _beside(heard, other[name])], axis=1)

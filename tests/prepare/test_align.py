@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from watchword.audio import SAMPLE_RATE, write
+from watchword.bundle import Bundle
 from watchword.cli import main
 from watchword.data.segment import Segment, Timed, read_segments, write_segments
 from watchword.prepare.align import ALIGNER, Aligner, align_segments
+from watchword.prepare.model_aligner import ModelAligner
 
 SENTENCES = (
     "please turn on the kitchen lights",
@@ -40,7 +42,9 @@ def corpus(tmp_path_factory, flite):
     return segments
 
 
-def test_words_start_where_they_were_put(aligner, words_apart):
+@pytest.mark.parametrize("open_aligner", [Aligner, lambda: ModelAligner(Bundle.load())], ids=["sphinx", "bundle"])
+def test_words_start_where_they_were_put(open_aligner, words_apart):
+    aligner = open_aligner()
     samples, truth = words_apart("mountain computer seven telephone banana")
     found = aligner.align(samples, "mountain computer seven telephone banana")
     assert not isinstance(found, str), found

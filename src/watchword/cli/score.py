@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from watchword.cli.options import BundleFolder
+
 if TYPE_CHECKING:
     from watchword.runtime import Spotter
 
@@ -47,10 +49,7 @@ def score(
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="Write here instead of standard output.")] = None,
-    bundle: Annotated[
-        Path | None,
-        typer.Option(help="A bundle's folder, or small.", show_default="the default one inside the package"),
-    ] = None,
+    bundle: BundleFolder = None,
     cosine: Annotated[
         bool, typer.Option("--cosine", help="The cosine of two embeddings alone, as in the paper, without alignment.")
     ] = False,

@@ -1,9 +1,10 @@
 """The command `watchword serve`: a local page to try keywords on, with the microphone or a file."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from watchword.cli.options import BundleFolder
 
 
 def serve(
@@ -11,10 +12,7 @@ def serve(
         str, typer.Option(help="The address to listen on; any but this machine's own lets others in.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = 8765,
-    bundle: Annotated[
-        Path | None,
-        typer.Option(help="A bundle's folder, or small.", show_default="the default one inside the package"),
-    ] = None,
+    bundle: BundleFolder = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     streams: Annotated[int, typer.Option(min=1, help="How many may listen at the same time.")] = 8,
 ) -> None:

@@ -72,8 +72,7 @@ class ClassSampler:
         self._items = np.split(order, np.cumsum(counts)[:-1])
         self._classes = np.flatnonzero(counts)
         self._repeated = np.flatnonzero(counts > 1)
-        self._shares = dict(config.corpus_shares)
-        if unknown := sorted(set(self._shares) - set(store.corpora)):
+        if unknown := sorted(set(config.corpus_shares) - set(store.corpora)):
             raise BatchError(
                 f"batch.corpus_shares: the store has no corpus {unknown[0]!r}; it has "
                 f"{', '.join(sorted(store.corpora))}"
@@ -82,7 +81,7 @@ class ClassSampler:
         # recordings of each.
         self._by_corpus: dict[str, tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]] = {}
         corpus_of = store.utterances["corpus"][store.items["utterance"]]
-        for name in self._shares:
+        for name in config.corpus_shares:
             own = np.flatnonzero(corpus_of == store.corpora.index(name))
             own = own[np.argsort(store.items["label"][own], kind="stable")]
             labels, firsts = np.unique(store.items["label"][own], return_index=True)
@@ -94,7 +93,7 @@ class ClassSampler:
 
         A class with too few recordings gives one of them twice: augmentation makes them differ."""
         rng = np.random.default_rng((self.seed, step))
-        if self._shares:
+        if self.config.corpus_shares:
             return self._by_shares(rng), rng
         wanted = min(self.config.classes, len(self._classes))
         repeated = min(round(wanted * self.config.repeated_share), len(self._repeated))
@@ -113,14 +112,14 @@ class ClassSampler:
 
     def _by_shares(self, rng: np.random.Generator) -> np.ndarray:
         """The item numbers of a step whose classes come from corpora by their shares, none twice."""
-        names, weights = list(self._shares), np.array(list(self._shares.values()))
+        names, weights = list(self.config.corpus_shares), np.array(list(self.config.corpus_shares.values()))
         taken: set[int] = set()
         found: list[int] = []
         repeated = round(self.config.classes * self.config.repeated_share)
         for number, place in enumerate(rng.choice(len(names), self.config.classes, p=weights / weights.sum())):
             labels, several, recordings = self._by_corpus[names[place]]
             among = several if number < repeated and len(several) else labels
-            # A class that was drawn before is drawn again elsewhere, but not for ever in a store of a few words.
+            # None twice; but a store of a few words is not searched for ever.
             label = next((one for one in rng.choice(among, 8).tolist() if one not in taken), None)
             if label is None:
                 continue

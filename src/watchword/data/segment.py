@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from watchword.audio import SAMPLE_RATE
+
 _ALIASES = {
     "audio": ("audio", "audio_filepath", "audio_path", "wav", "path"),
     "text": ("text", "transcript", "sentence"),
@@ -50,6 +52,11 @@ class Segment:
     licence: str = ""
     words: tuple[Timed, ...] = ()
     phones: tuple[Timed, ...] = ()
+
+    def bounds(self, size: int) -> tuple[int, int]:
+        """Returns the first sample and the one behind the last, at 16 kHz, in a file of `size` samples."""
+        last = size if self.end_seconds < 0 else min(size, round(self.end_seconds * SAMPLE_RATE))
+        return max(0, round(self.start_seconds * SAMPLE_RATE)), last
 
     def to_json(self) -> str:
         """Returns the segment as one line of JSON."""

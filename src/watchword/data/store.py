@@ -178,8 +178,7 @@ def _pack_part(job: tuple[list[Segment], str, PackConfig]) -> str:
         if isinstance(samples, str):
             part.skipped.append((segment.audio, samples))
             continue
-        first = max(0, round(segment.start_seconds * SAMPLE_RATE))
-        last = len(samples) if segment.end_seconds < 0 else min(len(samples), round(segment.end_seconds * SAMPLE_RATE))
+        first, last = segment.bounds(len(samples))
         if last - first < SHORTEST_SECONDS * SAMPLE_RATE:
             why = (
                 f"{segment.start_seconds} s to {segment.end_seconds} s is no stretch of {len(samples) / SAMPLE_RATE} s"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from watchword.audio import SAMPLE_RATE, AudioError, read
+from watchword.audio import AudioError, read
 from watchword.bundle import Bundle
 from watchword.data.segment import Segment, Timed, write_segments
 from watchword.data.workers import WorkerKilledError, run_workers
@@ -190,12 +190,11 @@ def _open_work(bundle: Path | None) -> Callable[[Segment], dict[str, Any]]:
     def work(segment: Segment) -> dict[str, Any]:
         try:
             samples = read(segment.audio)
-            first = round(segment.start_seconds * SAMPLE_RATE)
-            last = len(samples) if segment.end_seconds < 0 else round(segment.end_seconds * SAMPLE_RATE)
+            first, last = segment.bounds(len(samples))
             result = aligner.align(samples[first:last], segment.text)
         except ValueError as error:
             result = str(error) if isinstance(error, AudioError) else f"{type(error).__name__}: {error}"
-        record: dict[str, Any] = {"key": _key(segment), **({"bundle": aligner.name} if bundle else {})}
+        record: dict[str, Any] = {"key": _key(segment), "bundle": aligner.name}
         if isinstance(result, str):
             return record | {"rejected": result, "aligner": ALIGNER}
         for key in ("words", "phones"):
