@@ -1,10 +1,12 @@
 """The voice Kokoro-82M: random mixes of its English voices, and the times of words and phones that it decided on."""
 
 import importlib
+import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -180,6 +182,24 @@ def _model() -> bytes:
     return model.SerializeToString()
 
 
+def _runner(model: bytes) -> Callable[[dict[str, np.ndarray]], Sequence[Any]]:
+    """Opens the model in float on a GPU where PyTorch has one, and otherwise in int8 on one core."""
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        if torch.cuda.is_available():
+            from watchword.prepare.torch_graph import TorchGraph
+
+            torch.set_num_threads(1)
+            return TorchGraph(model, "cuda").run
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # one process a core
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return lambda feeds: session.run(None, feeds)
+
+
 def _style(path: Path) -> np.ndarray:
     style = np.fromfile(path, np.float32)
     if style.size != _LONGEST * 256:
@@ -193,8 +213,6 @@ def kokoro(voice_folder: str = "", kinds: Sequence[str] = ENGLISH) -> Engine:
 
     That is the `voices` folder of the npm package kokoro-js; each rendering is a random convex mix of one to three
     voices at a random speed, with the times of its words and phones. Commas of the text are heard as pauses."""
-    import onnxruntime
-
     try:
         from kokoro_onnx.config import DEFAULT_VOCAB  # pyright: ignore[reportMissingImports]
     except ImportError:
@@ -207,9 +225,7 @@ def kokoro(voice_folder: str = "", kinds: Sequence[str] = ENGLISH) -> Engine:
             f"voices: no {wanted}Kokoro voices ({names}, …) in {voice_folder or 'no folder'}; "
             "run `npm pack kokoro-js`, unpack it and pass its package/voices folder with --voices"
         )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # one process a core
-    session = onnxruntime.InferenceSession(_model(), options, providers=["CPUExecutionProvider"])
+    run = _runner(_model())
     styles = {path.stem: _style(path) for path in files}
     names = sorted(styles)
 
@@ -232,7 +248,7 @@ def kokoro(voice_folder: str = "", kinds: Sequence[str] = ENGLISH) -> Engine:
             "style": np.asarray(style, np.float32)[None],
             "speed": np.array([speed], np.float32),
         }
-        audio, frames = (np.asarray(given).reshape(-1) for given in session.run(None, feeds))
+        audio, frames = (np.asarray(given).reshape(-1) for given in run(feeds))
         mix = "+".join(f"{name}:{share:.2f}" for name, share in zip(chosen, shares, strict=True))
         said = [word for part in parts for word in part]
         return Spoken(audio, _RATE, f"kokoro:{mix}", *place(said, owners, frames, audio))
