@@ -34,6 +34,16 @@ class Levels:
         return np.stack([steps.mean(1), np.abs(steps).mean(1), steps[:, 0]], axis=1).astype(np.float32)
 
 
+class LevelsTogether(Levels):
+    """Levels that listens to three windows at once."""
+
+    batch = 3
+
+    def encode(self, audios):
+        assert 0 < len(audios) <= self.batch
+        return [self(audio) for audio in audios]
+
+
 @pytest.fixture(scope="module")
 def heard(tone_store, tmp_path_factory):
     folder, store = tmp_path_factory.mktemp("heard") / "levels", tone_store
@@ -66,7 +76,8 @@ def test_values_are_those_of_the_clean_audio(heard):
         np.testing.assert_allclose(found, np.clip(wanted, -127, 127), atol=0.51)
 
 
-def test_what_is_interrupted_goes_on_and_equals_the_uninterrupted(heard, tmp_path, monkeypatch):
+@pytest.mark.parametrize("encoder", [Levels, LevelsTogether])
+def test_what_is_interrupted_goes_on_and_equals_the_uninterrupted(heard, tmp_path, monkeypatch, encoder):
     _, store = heard
     monkeypatch.setattr("watchword.prepare.teach.WINDOW", 5 * 16_000)  # a few windows, in a store so small
     monkeypatch.setattr("watchword.prepare.teach.LONGEST", 5 * 16_000 - 2 * GAP)
@@ -82,18 +93,18 @@ def test_what_is_interrupted_goes_on_and_equals_the_uninterrupted(heard, tmp_pat
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        teach(store, out, Levels(), progress=stop)
+        teach(store, out, encoder(), progress=stop)
     with (out / "values.bin.part").open("ab") as file:
         file.write(b"half a window")  # as a killed process leaves it
     with pytest.raises(StoreError, match="no teaching here"):
         Teaching(out, store)
-    rest = Levels()
+    rest = encoder()
     teach(store, out, rest)
     assert rest.calls < whole.calls
     assert (out / "values.bin").read_bytes() == (folder / "values.bin").read_bytes()
     assert sorted(path.name for path in out.iterdir()) == ["index.json", "values.bin"]
     with pytest.raises(StoreError, match="heard already"):
-        teach(store, out, Levels())
+        teach(store, out, encoder())
 
 
 def test_another_teacher_does_not_go_on(heard, tmp_path):
