@@ -1,8 +1,10 @@
-"""Writes recipes/texts/words_large.txt and confusable.txt: words by frequency, and words and phrases that sound alike.
+"""Writes recipes/texts/words_large.txt, words_rare.txt and confusable.txt: words by frequency, rarer ones, and words and
+phrases that sound alike.
 
 Usage: python scripts/build_texts.py (needs pocketsphinx, whose language model, BSD, says how frequent a word is)."""
 
 import lzma
+import random
 import re
 from collections import defaultdict
 from importlib.resources import files
@@ -15,7 +17,7 @@ import watchword.text
 from watchword.text.pronounce import default_pronouncer
 
 TEXTS = Path(__file__).resolve().parents[1] / "recipes" / "texts"
-WORDS, ALIKE_WORDS, ALIKE_PHRASES = 20000, 1000, 500
+WORDS, RARE_WORDS, ALIKE_WORDS, ALIKE_PHRASES = 20000, 40000, 1000, 500
 # Words of the benchmarks, which no text may name alone, and what no list of ours should say.
 KEPT_OUT = {"alexa", "jarvis", "mycroft", "nabu", "zorvex"}
 RUDE = re.compile(
@@ -29,22 +31,27 @@ def bare(phonemes: Sounds) -> Sounds:
     return tuple(phoneme.rstrip("012") for phoneme in phonemes)
 
 
-def words_by_frequency() -> dict[str, Sounds]:
-    """Returns the lexicon's words of 3 to 14 phonemes with their first pronunciation, the most frequent first."""
+def words_by_frequency() -> tuple[dict[str, Sounds], list[str]]:
+    """Returns the lexicon's words of 3 to 14 phonemes with their first pronunciation, the most frequent first; and
+    those that the language model does not know."""
     model = NGramModel(Config(), LogMath(), str(files(pocketsphinx) / "model" / "en-us" / "en-us.lm.bin"))
     unknown = model.prob(["no such word"])
     commands = (TEXTS / "speech_commands.txt").read_text(encoding="utf-8").split()
     taken = {bare(said) for word in commands for said in default_pronouncer().variants(word)}
     lines = lzma.decompress((files(watchword.text) / "data" / "lexicon.txt.xz").read_bytes()).decode().splitlines()
-    found = []
+    found, rare = [], []
     for line in lines:
         word, _, variants = line.partition(" ")
         said = [tuple(variant.split()) for variant in variants.split("|")]
         if not re.fullmatch(r"[a-z]{3,}", word) or word in KEPT_OUT or RUDE.search(word):
             continue
-        if 3 <= len(said[0]) <= 14 and not taken.intersection(map(bare, said)) and (p := model.prob([word])) > unknown:
+        if not 3 <= len(said[0]) <= 14 or taken.intersection(map(bare, said)):
+            continue
+        if (p := model.prob([word])) > unknown:
             found.append((-p, word, bare(said[0])))
-    return {word: said for _, word, said in sorted(found)}
+        else:
+            rare.append(word)
+    return {word: said for _, word, said in sorted(found)}, rare
 
 
 def neighbours(words: dict[str, Sounds]) -> dict[str, list[str]]:
@@ -94,8 +101,12 @@ def alike(words: dict[str, Sounds]) -> list[str]:
 
 
 def main() -> None:
-    """Writes both lists."""
-    words = dict(list(words_by_frequency().items())[:WORDS])
+    """Writes the lists."""
+    known, rare = words_by_frequency()
+    words = dict(list(known.items())[:WORDS])
+    rare += list(known)[WORDS:]
+    chosen = sorted(random.Random(1).sample(sorted(rare), min(RARE_WORDS, len(rare))))
+    (TEXTS / "words_rare.txt").write_text("".join(f"{word}\n" for word in chosen), encoding="utf-8")
     (TEXTS / "words_large.txt").write_text("".join(f"{word}\n" for word in sorted(words)), encoding="utf-8")
     common = dict(list(words.items())[:8000])
     (TEXTS / "confusable.txt").write_text("".join(f"{text}\n" for text in alike(common)), encoding="utf-8")

@@ -10,7 +10,7 @@ from watchword.text.pronounce import default_pronouncer
 
 TEXTS = Path(__file__).resolve().parents[2] / "recipes" / "texts"
 CARRIERS = ("say {} please", "from {} to {} and back", "{} now")
-LISTS = ("words_large.txt", "wake.txt", "confusable.txt")
+LISTS = ("words_large.txt", "words_rare.txt", "wake.txt", "confusable.txt")
 
 
 def lines(name):
@@ -95,6 +95,6 @@ def test_words_sound_like_no_word_of_speech_commands():
         for word in lines("speech_commands.txt")
         for said in default_pronouncer().variants(word)
     }
-    for word in lines("words_large.txt")[::10]:
+    for word in lines("words_large.txt")[::10] + lines("words_rare.txt")[::20]:
         for said in default_pronouncer().variants(word):
             assert tuple(p.rstrip("012") for p in said) not in kept_out, word

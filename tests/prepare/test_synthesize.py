@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -240,6 +241,13 @@ def test_an_empty_file_of_carriers(tmp_path, capsys):
     arguments = ["prepare", "synthesize", str(texts), "--out", str(tmp_path / "out"), "--carriers", str(carriers)]
     assert main(arguments) == 2
     assert f"{carriers}: is empty; give sentences with {{}}" in capsys.readouterr().err
+
+
+def test_a_clip_says_as_many_utterances_as_the_plan_asks_for():
+    alone = SynthesisPlan(TEXTS, 12, (("flite", 1.0),), carriers=("turn the {} up", "both {} and {}"))
+    together = replace(alone, clips=4, utterances=3)
+    each = [clip_choice(alone, clip)[0] for clip in range(12)]
+    assert [clip_choice(together, clip)[0] for clip in range(4)] == [", ".join(each[n : n + 3]) for n in (0, 3, 6, 9)]
 
 
 @pytest.fixture

@@ -130,6 +130,9 @@ def synthesize(
             show_default="one text a clip",
         ),
     ] = None,
+    utterances: Annotated[
+        int, typer.Option(min=1, help="With --carriers: how many lists, sequences and sentences a clip says in a row.")
+    ] = 1,
     gather: Annotated[
         bool,
         typer.Option("--gather", help="Speak nothing; write the manifest of what is there, while another call speaks."),
@@ -151,7 +154,7 @@ def synthesize(
         raise SegmentError(f"{carriers}: is empty; give sentences with {{}} where texts go, one a line")
     plan = SynthesisPlan(
         said,
-        clips or (clips_for_all(len(said)) if around else len(said)),
+        clips or (-(-clips_for_all(len(said)) // utterances) if around else len(said)),
         tuple(_share(given) for given in engine),
         seed,
         str(voices.absolute()) if voices else "",
@@ -159,6 +162,7 @@ def synthesize(
         corpus,
         check_share,
         around,
+        utterances,
     )
     if gather:
         path = write_manifest(plan, out)

@@ -34,7 +34,8 @@ class SynthesisPlan:
 
     `shares` gives each engine's share of the clips; `reject_above` is the phoneme error above which a clip is dropped
     (None: no recogniser is asked), `check_share` the share of the clips that the recogniser is asked about. With
-    `carriers`, sentences with {} where texts go, a clip says several texts (see `composing`), else one."""
+    `carriers`, sentences with {} where texts go, a clip says several texts (see `composing`), else one; and
+    `utterances` of them in a row, with pauses between."""
 
     texts: tuple[str, ...]
     clips: int
@@ -45,13 +46,15 @@ class SynthesisPlan:
     corpus: str = "synthesis"
     check_share: float = 1.0
     carriers: tuple[str, ...] = ()
+    utterances: int = 1
 
 
 def clip_choice(plan: SynthesisPlan, clip: int) -> tuple[str, str, np.random.Generator]:
     """Chooses a clip's text, its engine and its random generator. Every text is used once before any is used again."""
     rng = np.random.default_rng([plan.seed, clip])
     if plan.carriers:
-        text = compose(plan.texts, plan.carriers, plan.seed, clip)
+        numbers = range(clip * plan.utterances, (clip + 1) * plan.utterances)
+        text = ", ".join(compose(plan.texts, plan.carriers, plan.seed, number) for number in numbers)
     else:
         text = text_at(plan.texts, plan.seed, clip)
     names, weights = zip(*plan.shares, strict=True)
