@@ -73,7 +73,7 @@ def test_the_notice_names_every_model_of_others(tmp_path, small):
 
 
 def test_a_small_bundle_names_no_files_that_it_does_not_hold(tmp_path, small):
-    made = export_model(small(), tmp_path / "made", small=True).path
+    made = export_model(small(), tmp_path / "made", compact=True, pronounces=False).path
     text = (made / "NOTICE.md").read_text()
     assert "lexicon" not in text
     assert "g2p" not in text

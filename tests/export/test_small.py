@@ -26,7 +26,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Bundle]:
         ModelConfig(acoustic=acoustic, textual=TextualConfig(embedding=32, dim=32), frame_head=True)
     ).eval()
     folder = tmp_path_factory.mktemp("bundles")
-    return export_model(model, folder / "usual"), export_model(model, folder / "small", small=True)
+    return export_model(model, folder / "usual"), export_model(model, folder / "small", compact=True, pronounces=False)
 
 
 def size(bundle: Bundle, *, without: tuple[str, ...] = ()) -> int:
@@ -41,6 +41,17 @@ def test_a_small_bundle_holds_half_of_the_networks_and_no_pronunciations(bundles
     assert small.card["files"]["features.onnx"]["bytes"] < 70_000 < usual.card["files"]["features.onnx"]["bytes"]
     assert small.text_folder is None
     assert usual.text_folder == usual.path
+
+
+def test_compact_bundles_may_pronounce(tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    sizes = {"channels": 32, "scale": 4, "squeeze": 16, "dim": 32}
+    model = KeywordModel(
+        ModelConfig(acoustic=AcousticConfig.model_validate(sizes), textual=TextualConfig(dim=32))
+    ).eval()
+    made = export_model(model, tmp_path / "made", compact=True)
+    assert {LEXICON_FILE, G2P_FILE} <= set(made.card["files"])
+    assert made.text_folder == made.path
 
 
 def test_it_scores_nearly_what_the_usual_one_does(bundles: tuple[Bundle, Bundle]) -> None:

@@ -15,12 +15,12 @@ def export(
     int8: Annotated[
         bool, typer.Option(help="Also quantise the acoustic model to 8 bits, and keep that if it loses little.")
     ] = True,
-    small: Annotated[
-        bool,
-        typer.Option(
-            "--small", help="Store all weights in 8 bits, and take the pronunciations of the package: for small models."
-        ),
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Store all weights in 8 bits; what is computed with them stays in floats.")
     ] = False,
+    pronunciations: Annotated[
+        bool, typer.Option(help="Give the bundle a lexicon of its own; without one, that of the package is taken.")
+    ] = True,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there already.")] = False,
 ) -> None:
     """Export a run as a bundle, proved equal to torch. It appears whole or not at all."""
@@ -29,7 +29,16 @@ def export(
     def tell(step: str) -> None:
         typer.echo(f"export: {step}", err=True)
 
-    made = export_run(run, bundle, checkpoint=checkpoint, quantised=int8, small=small, force=force, tell=tell)
+    made = export_run(
+        run,
+        bundle,
+        checkpoint=checkpoint,
+        quantised=int8,
+        compact=compact,
+        pronounces=pronunciations,
+        force=force,
+        tell=tell,
+    )
     card = made.card
     rows = [f"{name:16} {listed['bytes'] / 1e6:7.2f} MB" for name, listed in card["files"].items()]
     total = sum(listed["bytes"] for listed in card["files"].values()) / 1e6

@@ -32,22 +32,23 @@ def export_model(
     card: Mapping[str, Any] | None = None,
     *,
     force: bool = False,
-    small: bool = False,
+    compact: bool = False,
+    pronounces: bool = True,
     finish: Finish | None = None,
 ) -> Bundle:
     """Exports a model into a new bundle at `out`, whole or not at all; `card` overrides what the card says by default.
 
-    The text encoder's weights are rounded to 8 bits, the others to float16. A `small` bundle has all in 8 bits, and
-    takes the pronunciations that are in the package instead of its own. Raises ExportError where onnxruntime does not
-    equal torch, where `out` exists (with `force`: where it is no bundle), or the disk is full."""
-    model = exportable(model, small)
+    The text encoder's weights are rounded to 8 bits, the others to float16, or, in a `compact` bundle, to 8 bits too.
+    One that does not pronounce takes the pronunciations of the package instead of its own. Raises ExportError where
+    onnxruntime does not equal torch, where `out` exists (with `force`: where it is no bundle), or the disk is full."""
+    model = exportable(model, compact)
     with _written_aside(out, force) as folder:
-        write_graphs(model, folder, small)
+        write_graphs(model, folder, compact)
         contents = {**default_card(model, out.name), **(card or {})}
         contents["parity"] = prove(model, folder)
-        for name in () if small else (pronounce.LEXICON_FILE, pronounce.G2P_FILE):
+        for name in (pronounce.LEXICON_FILE, pronounce.G2P_FILE) if pronounces else ():
             shutil.copyfile(_TEXT_DATA / name, folder / name)
-        said = notice(contents["data"], contents.get("teachers") or (), pronounces=not small)
+        said = notice(contents["data"], contents.get("teachers") or (), pronounces=pronounces)
         (folder / NOTICE_FILE).write_text(said, encoding="utf-8")
         if finish:
             contents |= finish(model, folder)

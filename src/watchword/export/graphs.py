@@ -62,30 +62,30 @@ class _Phonemes(nn.Module):
         return torch.log_softmax(self.frame_head(frames), dim=-1)
 
 
-def exportable(model: KeywordModel, small: bool = False) -> KeywordModel:
+def exportable(model: KeywordModel, compact: bool = False) -> KeywordModel:
     """Copies a model as it is exported: for evaluation, in float32, large weights rounded to what files store.
 
     Those of the text encoder are 8 bits of each row's largest, those of the acoustic encoder float16, or, where it is
-    to be `small`, 8 bits too; see `packing`."""
+    to be `compact`, 8 bits too; see `packing`."""
     model = copy.deepcopy(model).cpu().float().eval()
     with torch.no_grad():
         for weight in model.textual.parameters():
             weight.copy_(rounded_to_int8(weight))
         for tensor in [*model.acoustic.parameters(), *model.acoustic.buffers()]:
             if tensor.is_floating_point() and tensor.numel() >= LARGE:
-                tensor.copy_(rounded_to_int8(tensor) if small else tensor.half().float())
-        if small:  # whose two parts stand apart in the graph
+                tensor.copy_(rounded_to_int8(tensor) if compact else tensor.half().float())
+        if compact:  # whose two parts stand apart in the graph
             inner, dim = model.acoustic.pooling.inner.weight, model.config.acoustic.dim
             inner.copy_(torch.cat([rounded_to_int8(inner[:, :dim]), rounded_to_int8(inner[:, dim:])], dim=1))
-        if small and model.frame_head is not None:
+        if compact and model.frame_head is not None:
             model.frame_head.weight.copy_(rounded_to_int8(model.frame_head.weight))
     return model
 
 
-def write_graphs(model: KeywordModel, folder: Path, small: bool = False) -> None:
+def write_graphs(model: KeywordModel, folder: Path, compact: bool = False) -> None:
     """Writes the ONNX files of an `exportable` model into a folder: four, or five with a phoneme classifier.
 
-    What was rounded to 8 bits is stored so; of a `small` model that is everything but the features, whose cosines and
+    What was rounded to 8 bits is stored so; of a `compact` model that is everything but the features, whose cosines and
     sines are computed.
 
     Where the context is local, the acoustic graph takes and gives its state, see `StreamingAcoustic`."""
@@ -127,7 +127,7 @@ def write_graphs(model: KeywordModel, folder: Path, small: bool = False) -> None
         {"phonemes": (None, "phonemes")},
     )
     store_as_int8(folder / TEXTUAL_FILE)
-    if small:
+    if compact:
         store_basis_as_formula(folder / FEATURES_FILE)
         store_as_int8(folder / ACOUSTIC_FILE)
         store_as_int8(folder / POOLING_FILE)
@@ -141,7 +141,7 @@ def write_graphs(model: KeywordModel, folder: Path, small: bool = False) -> None
             folder / PHONEMES_FILE,
             {"frames": ("batch", "frames")},
         )
-        if small:
+        if compact:
             store_as_int8(folder / PHONEMES_FILE)
 
 

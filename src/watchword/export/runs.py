@@ -27,13 +27,15 @@ def export(
     *,
     checkpoint: Path | None = None,
     quantised: bool = True,
-    small: bool = False,
+    compact: bool = False,
+    pronounces: bool = True,
     force: bool = False,
     tell: Callable[[str], None] = lambda step: None,
 ) -> Bundle:
     """Exports a run's checkpoint (the newest, or the one named) into a new bundle at `out`, whole or not at all.
 
-    A `small` one has all weights, though no arithmetic, in 8 bits; see `export_model`. Figures and threshold come from
+    A `compact` one has all weights, though no arithmetic, in 8 bits, and one that `pronounces` has its own lexicon; see
+    `export_model`. Figures and threshold come from
     the recipe's held-out speakers, through onnxruntime; `tell` hears what is done. Raises ExportError as `export_model`
     does; RunError for what is no run; CheckpointError, StoreError or RecipeError for what is lacking."""
     recipe, model, state = load_run(run, checkpoint)
@@ -45,10 +47,10 @@ def export(
 
     def finish(exported: KeywordModel, folder: Path) -> Mapping[str, Any]:
         tell("the graphs are proved; measuring them")
-        return measured(exported, folder, recipe, store, quantised and not small, card["metrics"], tell)
+        return measured(exported, folder, recipe, store, quantised and not compact, card["metrics"], tell)
 
     tell(f"writing the graphs of step {card['training']['steps']} and proving them equal to torch")
-    return export_model(model, out, card, force=force, small=small, finish=finish)
+    return export_model(model, out, card, force=force, compact=compact, pronounces=pronounces, finish=finish)
 
 
 def measured(
