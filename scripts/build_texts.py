@@ -1,5 +1,5 @@
-"""Writes recipes/texts/words_large.txt, words_rare.txt and confusable.txt: words by frequency, rarer ones, and words and
-phrases that sound alike.
+"""Writes recipes/texts/words_large.txt, words_rare.txt and confusable.txt: words by frequency, rarer ones, and words
+and phrases that sound alike.
 
 Usage: python scripts/build_texts.py (needs pocketsphinx, whose language model, BSD, says how frequent a word is)."""
 
