@@ -120,6 +120,28 @@ def test_an_older_checkpoint_can_be_named_and_brings_the_figures_of_its_time(run
     assert not (made.path / "acoustic.int8.onnx").exists()
 
 
+def test_weights_can_be_the_mean_of_two_checkpoints(recipe, run, tmp_path):
+    earlier = run / "checkpoints" / "00000002.pt"
+    made = export(run, tmp_path / "made", average_with=[earlier], quantised=False)
+    assert made.card["training"]["averaged_with"] == ["/".join(earlier.parts[-4:])]
+    assert "validation_in_training" not in made.card["metrics"]
+    experiment = Experiment(recipe)
+    states = [load_checkpoint(path)["model"] for path in (earlier, run / "checkpoints" / "00000003.pt")]
+    experiment.model.load_state_dict({name: (value + states[1][name]) / 2 for name, value in states[0].items()})
+    experiment.model = exportable(experiment.model)
+    trials = validation_trials(experiment.validation)
+    found = embed_clips(Sessions(made.path), trials.clips, *made.clip_silence_seconds)
+    np.testing.assert_allclose(found, experiment.embed_clips(list(experiment.validation.audio())), atol=1e-4)
+
+
+def test_another_models_weights_are_no_part_of_a_mean(run, tmp_path):
+    other = tmp_path / "other.pt"
+    torch.save({"model": {"weight": torch.zeros(2)}}, other)
+    with pytest.raises(ExportError, match="another model"):
+        export(run, tmp_path / "made", average_with=[other], quantised=False)
+    assert not (tmp_path / "made").exists()
+
+
 def test_trials_of_the_store_tell_a_perfect_model_from_a_random_one(recipe):
     store = Store(recipe.data.store)
     trials, rng = store_trials(store), np.random.default_rng(0)

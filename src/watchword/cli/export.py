@@ -12,6 +12,10 @@ def export(
     checkpoint: Annotated[
         Path | None, typer.Option(help="The checkpoint to take.", show_default="the run's newest")
     ] = None,
+    average_with: Annotated[
+        list[Path] | None,
+        typer.Option(help="A checkpoint to average its weights with; may be repeated.", show_default=False),
+    ] = None,
     int8: Annotated[
         bool, typer.Option(help="Also quantise the acoustic model to 8 bits, and keep that if it loses little.")
     ] = True,
@@ -33,6 +37,7 @@ def export(
         run,
         bundle,
         checkpoint=checkpoint,
+        average_with=average_with or (),
         quantised=int8,
         compact=compact,
         pronounces=pronunciations,

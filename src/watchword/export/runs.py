@@ -1,8 +1,10 @@
 """A run becomes a bundle: its checkpoint exported, measured, quantised where that loses little, and described."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from watchword.bundle import ACOUSTIC_FILE, ACOUSTIC_INT8_FILE, Bundle
 from watchword.data.store import Store
@@ -13,6 +15,7 @@ from watchword.export.measuring import choose_threshold, embed_clips, embed_text
 from watchword.export.packing import store_as_float16
 from watchword.export.parity import ExportError, Sessions
 from watchword.model.keyword_model import KeywordModel
+from watchword.train.checkpoint import load_checkpoint
 from watchword.train.experiment import held_out
 from watchword.train.recipe import Recipe, resolve
 from watchword.train.runs import load_run
@@ -26,6 +29,7 @@ def export(
     out: Path,
     *,
     checkpoint: Path | None = None,
+    average_with: Sequence[Path] = (),
     quantised: bool = True,
     compact: bool = False,
     pronounces: bool = True,
@@ -34,6 +38,8 @@ def export(
 ) -> Bundle:
     """Exports a run's checkpoint (the newest, or the one named) into a new bundle at `out`, whole or not at all.
 
+    With `average_with`, each weight is the mean of the checkpoint's and of those of these, which are of a model alike: of
+    a run and what it went on from, the mean is often better than either (Wortsman et al. 2022, arXiv:2109.01903).
     A `compact` one has all weights, though no arithmetic, in 8 bits, and one that `pronounces` has its own lexicon; see
     `export_model`. Figures and threshold come from
     the recipe's held-out speakers, through onnxruntime; `tell` hears what is done. Raises ExportError as `export_model`
@@ -44,6 +50,10 @@ def export(
     store = Store(resolve(recipe.data.store))
     card = run_card(recipe, state, run, store)
     del state
+    _average(model, average_with)
+    if average_with:
+        card["training"]["averaged_with"] = [_named(path) for path in average_with]
+        card["metrics"] = {}  # what the run logged is of its own weights
 
     def finish(exported: KeywordModel, folder: Path) -> Mapping[str, Any]:
         tell("the graphs are proved; measuring them")
@@ -51,6 +61,24 @@ def export(
 
     tell(f"writing the graphs of step {card['training']['steps']} and proving them equal to torch")
     return export_model(model, out, card, force=force, compact=compact, pronounces=pronounces, finish=finish)
+
+
+def _average(model: KeywordModel, others: Sequence[Path]) -> None:
+    """Gives a model the mean of its weights and those of checkpoints; raises ExportError for those of another model."""
+    own = model.state_dict()
+    states = [load_checkpoint(path)["model"] for path in others]
+    for path, state in zip(others, states, strict=True):
+        if {name: value.shape for name, value in state.items()} != {name: value.shape for name, value in own.items()}:
+            raise ExportError(f"{path}: holds another model, whose weights have no mean with these")
+    with torch.no_grad():
+        for name, value in own.items():
+            if value.is_floating_point():
+                value.copy_(torch.stack([value, *(state[name].to(value) for state in states)]).mean(dim=0))
+
+
+def _named(path: Path) -> str:
+    """A checkpoint as recipes name it: by its run's folder and its step."""
+    return "/".join(path.absolute().parts[-4:])
 
 
 def measured(
