@@ -10,7 +10,7 @@ from watchword import Bundle, Spotter
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.mark.parametrize(("name", "most_megabytes"), [("default", 12.0), ("small", 2.5)])
+@pytest.mark.parametrize(("name", "most_megabytes"), [("default", 12.0), ("small", 2.5), ("large", 12.0)])
 def test_it_is_whole_and_no_larger_than_is_said(name: str, most_megabytes: float) -> None:
     bundle = Bundle.load(name)
     assert sum(path.stat().st_size for path in bundle.path.iterdir()) / 1e6 <= most_megabytes
@@ -21,7 +21,7 @@ def test_it_is_whole_and_no_larger_than_is_said(name: str, most_megabytes: float
     assert bundle.calibration["score"]
 
 
-@pytest.mark.parametrize("name", ["default", "small"])
+@pytest.mark.parametrize("name", ["default", "small", "large"])
 def test_it_finds_what_is_said_in_the_examples(name: str) -> None:
     rows = [line.split("\t") for line in (EXAMPLES / "places.tsv").read_text(encoding="utf-8").splitlines()[1:]]
     words = [(word, float(start)) for file, word, start, _ in rows if file == "kitchen.flac"]

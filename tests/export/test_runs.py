@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from watchword.bundle import Bundle
+from watchword.bundle import Bundle, BundleError
 from watchword.cli import main
 from watchword.data.store import Store
 from watchword.export import ExportError, export
@@ -24,6 +24,7 @@ from watchword.export.measuring import (
 )
 from watchword.export.parity import Sessions
 from watchword.model.baselines import build_model
+from watchword.runtime.spans import ScanSettings
 from watchword.train.checkpoint import CheckpointError, load_checkpoint
 from watchword.train.experiment import Experiment, held_out
 from watchword.train.runs import RunError
@@ -132,6 +133,16 @@ def test_weights_can_be_the_mean_of_two_checkpoints(recipe, run, tmp_path):
     trials = validation_trials(experiment.validation)
     found = embed_clips(Sessions(made.path), trials.clips, *made.clip_silence_seconds)
     np.testing.assert_allclose(found, experiment.embed_clips(list(experiment.validation.audio())), atol=1e-4)
+
+
+def test_a_card_can_set_how_is_searched(run, tmp_path, capsys):
+    made = export(run, tmp_path / "made", scan={"clip_weight": 0.1}, quantised=False)
+    assert ScanSettings.of(made.card).clip_weight == 0.1
+    with pytest.raises(BundleError, match="unknown key 'clip_wait'"):
+        export(run, tmp_path / "other", scan={"clip_wait": 0.1})
+    assert main(["export", str(run), str(tmp_path / "other"), "--scan", "clip_weight"]) == 2
+    assert "is not KEY=VALUE, such as clip_weight=0.1" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "other").exists()
 
 
 def test_another_models_weights_are_no_part_of_a_mean(run, tmp_path):

@@ -1,7 +1,8 @@
 """The command `watchword export`: turns a training run into a bundle, proves it, and says what 8 bits lose."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +26,12 @@ def export(
     pronunciations: Annotated[
         bool, typer.Option(help="Give the bundle a lexicon of its own; without one, that of the package is taken.")
     ] = True,
+    scan: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A setting of the search for the card, as clip_weight=0.1; may be repeated.", show_default=False
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there already.")] = False,
 ) -> None:
     """Export a run as a bundle, proved equal to torch. It appears whole or not at all."""
@@ -41,6 +48,7 @@ def export(
         quantised=int8,
         compact=compact,
         pronounces=pronunciations,
+        scan=dict(_setting(given) for given in scan or ()),
         force=force,
         tell=tell,
     )
@@ -62,3 +70,14 @@ def export(
     typer.echo(
         f"{made.path}: runs {made.acoustic_file}, threshold {made.threshold:.3f}, step {card['training']['steps']}"
     )
+
+
+def _setting(given: str) -> tuple[str, Any]:
+    """Reads KEY=VALUE, the value as JSON has it."""
+    key, sign, value = given.partition("=")
+    try:
+        if not sign:
+            raise ValueError
+        return key.strip(), json.loads(value)
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is not KEY=VALUE, such as clip_weight=0.1", param_hint="--scan") from None

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 BundleFolder = Annotated[
-    Path | None, typer.Option(help="A bundle's folder, or small.", show_default="the default one inside the package")
+    Path | None,
+    typer.Option(help="A bundle's folder, or small, or large.", show_default="the default one inside the package"),
 ]
 FalseAlarms = Annotated[
     float | None,

@@ -15,6 +15,7 @@ from watchword.export.measuring import choose_threshold, embed_clips, embed_text
 from watchword.export.packing import store_as_float16
 from watchword.export.parity import ExportError, Sessions
 from watchword.model.keyword_model import KeywordModel
+from watchword.runtime.spans import ScanSettings
 from watchword.train.checkpoint import load_checkpoint
 from watchword.train.experiment import held_out
 from watchword.train.recipe import Recipe, resolve
@@ -33,23 +34,28 @@ def export(
     quantised: bool = True,
     compact: bool = False,
     pronounces: bool = True,
+    scan: Mapping[str, Any] | None = None,
     force: bool = False,
     tell: Callable[[str], None] = lambda step: None,
 ) -> Bundle:
     """Exports a run's checkpoint (the newest, or the one named) into a new bundle at `out`, whole or not at all.
 
-    With `average_with`, each weight is the mean of the checkpoint's and of those of these, which are of a model alike: of
-    a run and what it went on from, the mean is often better than either (Wortsman et al. 2022, arXiv:2109.01903).
-    A `compact` one has all weights, though no arithmetic, in 8 bits, and one that `pronounces` has its own lexicon; see
-    `export_model`. Figures and threshold come from
-    the recipe's held-out speakers, through onnxruntime; `tell` hears what is done. Raises ExportError as `export_model`
-    does; RunError for what is no run; CheckpointError, StoreError or RecipeError for what is lacking."""
+    With `average_with`, each weight is the mean of the checkpoint's and theirs, which are of a model alike: of a run
+    and what it went on from, the mean is often better than either (Wortsman et al. 2022, arXiv:2109.01903). A `compact`
+    bundle has all weights, though no arithmetic, in 8 bits, and one that `pronounces` has its own lexicon; see
+    `export_model`; `scan` is what the card sets of `ScanSettings`. Figures and threshold come from the recipe's
+    held-out speakers, through onnxruntime; `tell` hears what is done.
+
+    Raises ExportError as `export_model` does, and for checkpoints of another model; RunError for what is no run;
+    BundleError for a setting that is none; CheckpointError, StoreError or RecipeError for what is lacking."""
+    ScanSettings.of({"scan": scan or {}})
     recipe, model, state = load_run(run, checkpoint)
     if not isinstance(model, KeywordModel):
         raise ExportError(f"{run}: holds a {recipe.model.kind} model; only models of kind 'adml' become bundles")
     store = Store(resolve(recipe.data.store))
     card = run_card(recipe, state, run, store)
     del state
+    card |= {"scan": dict(scan)} if scan else {}
     _average(model, average_with)
     if average_with:
         card["training"]["averaged_with"] = [_named(path) for path in average_with]
