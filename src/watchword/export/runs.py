@@ -56,8 +56,8 @@ def export(
     card = run_card(recipe, state, run, store)
     del state
     card |= {"scan": dict(scan)} if scan else {}
-    _average(model, average_with)
     if average_with:
+        _average(model, average_with)
         card["training"]["averaged_with"] = [_named(path) for path in average_with]
         card["metrics"] = {}  # what the run logged is of its own weights
 
