@@ -2,8 +2,10 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
+from watchword.audio import SAMPLE_RATE, write
 from watchword.bundle import Bundle
 from watchword.cli import main
 from watchword.data.segment import write_segments
@@ -48,3 +50,24 @@ def test_it_can_only_look(bundle, manifest):
 def test_no_speech_is_one_sentence(bundle, manifest, capsys):
     assert calibrate(bundle, manifest, "--speaker", "nobody") == 2
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("calibrate: no segment has word times")
+
+
+def test_one_threshold_for_quiet_noise_and_rooms(bundle, manifest, tmp_path, capsys):
+    hiss = tmp_path / "noise" / "hiss.wav"
+    hiss.parent.mkdir()
+    write(hiss, np.random.default_rng(0).normal(0, 0.05, 5 * SAMPLE_RATE).astype(np.float32))
+    assert calibrate(bundle, manifest, "--alarms", "20", "--noise", str(hiss.parent)) == 0
+    told = capsys.readouterr().out
+    measured = Bundle.load(bundle).card["calibration"]
+    assert list(measured["conditions"]) == ["clean", "10 dB", "room"]
+    assert all(f"{name} at " in told for name in measured["conditions"])
+    rates = [one["alarms_per_hour"] for one in measured["conditions"].values()]
+    assert np.mean(rates) == pytest.approx(20, rel=0.25)
+    assert any("noise" in sentence for sentence in Bundle.load(bundle).card["limits"])
+
+
+def test_a_folder_without_noise_is_one_sentence(bundle, manifest, tmp_path, capsys):
+    before = (bundle / "card.json").read_bytes()
+    assert calibrate(bundle, manifest, "--noise", str(tmp_path / "nothing")) == 2
+    assert "--noise" in capsys.readouterr().err.strip().splitlines()[-1]
+    assert (bundle / "card.json").read_bytes() == before

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from watchword.evaluate.calibration import SIZES, CalibrationError, Candidates, rows
+from watchword.evaluate.calibration import SIZES, CalibrationError, Candidates, at_threshold, rows, together
 from watchword.evaluate.score_fit import across_speakers, enough, fit, provisional, scaled, tail, uncalibrated, usual
 from watchword.runtime.calibration import EVIDENCE, Moments
 from watchword.runtime.encoder import Encoder
@@ -85,6 +85,24 @@ def test_scores_keep_the_scale_of_the_cosine_at_ten_phonemes(candidates):
     ten = ~candidates.is_said & (np.abs(candidates.evidence[:, EVIDENCE.index("size")] - 10) <= 1)
     cosine_less_costs = candidates.evidence[:, :3] @ weights.weights[:3]
     assert (weights.scores(candidates) - cosine_less_costs)[ten].mean() == pytest.approx(0.0, abs=1e-9)
+
+
+def test_several_searches_together_are_each_of_them(candidates):
+    scores = np.random.default_rng(1).permutation(candidates.scores)
+    other = replace(candidates, scores=scores, evidence=-candidates.evidence)
+    both = together([candidates, other])
+    assert both.said == 2 * SAID
+    assert both.hours.sum() == pytest.approx(2 * HOURS)
+    for apart, whole in zip(
+        zip(candidates.best(candidates.scores), other.best(scores), strict=True), both.best(both.scores), strict=True
+    ):
+        np.testing.assert_array_equal(np.concatenate(apart), whole)
+    np.testing.assert_array_equal(np.sort(both.keyword), np.sort(np.tile(candidates.keyword, 2)))
+    rate, miss = at_threshold(both, both.scores, 0.5)
+    rates, misses = zip(*(at_threshold(one, one.scores, 0.5) for one in (candidates, other)), strict=True)
+    assert (rate, miss) == (pytest.approx(np.mean(rates)), pytest.approx(np.mean(misses)))
+    with pytest.raises(ValueError, match="not of the same speakers"):
+        together([candidates, replace(candidates, speakers=("somebody",))])
 
 
 def test_one_speaker_alone_cannot_be_checked_on_others(candidates):

@@ -1,7 +1,7 @@
 """The command `watchword calibrate`: a bundle's scale of scores and thresholds by false alarms, on held-out speech."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from watchword.data.segment import Segment
     from watchword.evaluate.calibration import Candidates, Row
+    from watchword.evaluate.heard import Heard
     from watchword.evaluate.score_fit import Kept
     from watchword.runtime import Bundle
     from watchword.runtime.calibration import Calibration
@@ -33,14 +34,22 @@ def calibrate(
     ] = 0.5,
     keywords: Annotated[int, typer.Option(min=10, help="Phrases to listen for, drawn from what is said there.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="Decides which phrases.")] = 0,
+    noise: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of background recordings: the speech is heard as it is, in noise at 10 dB, and in rooms.",
+            show_default="the speech as it is",
+        ),
+    ] = None,
     write: Annotated[bool, typer.Option(help="Write what is found into the bundle.")] = True,
 ) -> None:
     """Make one threshold mean the same for every keyword, and choose it: at most so many false alarms an hour.
 
-    Weights of what a score counts are fitted, and thresholds measured, on running speech of held-out speakers."""
+    Weights of what a score counts are fitted, and thresholds measured, on running speech of held-out speakers. In noise
+    other keywords raise alarms than in quiet: with `--noise`, one threshold is for both."""
     from watchword.bundle import Bundle
     from watchword.data.segment import read_segments
-    from watchword.evaluate import calibration, score_fit
+    from watchword.evaluate import calibration, heard, score_fit
     from watchword.runtime.spans import ScanSettings
 
     loaded = Bundle.load(bundle)
@@ -50,13 +59,15 @@ def calibrate(
     others = [s for s in everything if s.speaker not in {s.speaker for s in wanted}]
     calibration.aligned_files(wanted)  # or a sentence that says what is missing
     chosen = calibration.choose_keywords(wanted, keywords, seed)
-    scale, candidates = _search(loaded, wanted, others or wanted, chosen, seed)
+    conditions = heard.conditions(noise, seed)
+    scale, parts = _search(loaded, wanted, others or wanted, chosen, seed, conditions)
+    candidates = calibration.together(list(parts.values()))
     rates = sorted({*calibration.RATES, alarms})
     scores = score_fit.uncalibrated(candidates, ScanSettings.of(loaded.card))
     kept = score_fit.across_speakers(candidates, rates, lambda _: scores)
     typer.echo(
         f"{candidates.hours.sum():.2f} hours of speech, {len(candidates.speakers)} speakers, {len(chosen)} keywords, "
-        f"{candidates.said} occurrences"
+        f"{candidates.said} occurrences ({', '.join(conditions)})"
     )
     fitted = None
     if scale is not None and score_fit.enough(candidates):
@@ -70,6 +81,14 @@ def calibrate(
         typer.echo("calibrate: too few occurrences to fit a scale of scores; only the threshold is chosen", err=True)
     rows = calibration.rows(candidates, scores, rates)
     _print("calibrated" if fitted else "one threshold", rows, kept, alarms)
+    threshold = next(row.threshold for row in rows if row.alarms_per_hour == alarms)
+    by_condition = {}
+    for name, part in parts.items() if len(parts) > 1 else ():
+        of_part = fitted.scores(part) if fitted else score_fit.uncalibrated(part, ScanSettings.of(loaded.card))
+        by_condition[name] = calibration.at_threshold(part, of_part, threshold)
+        typer.echo(
+            f"{name} at {threshold:.4f}: {by_condition[name][0]:.2f} alarms/h, {by_condition[name][1]:.1%} missed"
+        )
     if not write:
         return
     if any(math.isnan(row.miss) for row in rows):
@@ -84,6 +103,11 @@ def calibrate(
         "speakers": sorted({segment.speaker for segment in wanted}),
         "rows": _rows(rows, kept),
     }
+    if by_condition:
+        told["conditions"] = {
+            name: {"alarms_per_hour": round(rate, 3), "missed": round(miss, 4)}
+            for name, (rate, miss) in by_condition.items()
+        }
     ranked = candidates.best(scores)[1]
     told["tail"] = round(score_fit.tail(ranked, min(rows, key=lambda row: abs(row.alarms_per_hour - 1)).threshold), 5)
     if scale is not None and fitted is not None:
@@ -99,10 +123,15 @@ def _held_out(bundle: "Bundle", segments: Sequence["Segment"]) -> Sequence[str]:
 
 
 def _search(
-    bundle: "Bundle", wanted: Sequence["Segment"], others: Sequence["Segment"], chosen: Sequence[str], seed: int
-) -> "tuple[Calibration | None, Candidates]":
-    """The candidates of keywords in the speech that is `wanted`, and the scale by which they were looked for, where the
-    bundle finds by phonemes; what is usual is taken from `others`."""
+    bundle: "Bundle",
+    wanted: Sequence["Segment"],
+    others: Sequence["Segment"],
+    chosen: Sequence[str],
+    seed: int,
+    conditions: "Mapping[str, Heard]",
+) -> "tuple[Calibration | None, dict[str, Candidates]]":
+    """The candidates of keywords in the speech that is `wanted`, by condition, and the scale by which they were looked
+    for, where the bundle finds by phonemes; what is usual is taken from `others`, as they are."""
     from dataclasses import replace
 
     from watchword.cli.progress import progress_bar
@@ -118,14 +147,17 @@ def _search(
         scale = score_fit.provisional(*score_fit.usual(Spotter([], bundle).encoder, others, seed)) if others else None
     spotter = Spotter(chosen, bundle, calibration.LOWEST_SCORE, settings=settings, calibration=scale)
 
-    def scan(path: str, _: object) -> list[calibration.Found]:
-        return [
-            calibration.Found(d.keyword, d.score, d.start_seconds, d.end_seconds, d.evidence)
-            for d in spotter.scan(path)
-        ]
+    def searched(name: str) -> "Candidates":
+        def scan(path: str, _: object) -> list[calibration.Found]:
+            return [
+                calibration.Found(d.keyword, d.score, d.start_seconds, d.end_seconds, d.evidence)
+                for d in spotter.scan(conditions[name](path))
+            ]
 
-    with progress_bar("calibrating") as progress:
-        return scale, calibration.search(wanted, chosen, scan, progress=progress)
+        with progress_bar(f"calibrating, {name}") as progress:
+            return calibration.search(wanted, chosen, scan, progress=progress)
+
+    return scale, {name: searched(name) for name in conditions}
 
 
 def _rows(rows: "Sequence[Row]", kept: "Sequence[Kept]") -> list[dict[str, float]]:
@@ -162,13 +194,15 @@ def _write(bundle: "Bundle", scale: "Calibration | None", told: dict[str, Any], 
     card = {key: value for key, value in bundle.card.items() if key not in ("format", "files")}
     row = next(row for row in told["rows"] if row["alarms_per_hour"] == alarms)
     card["threshold"] = row["threshold"]
+    heard = ", in quiet, in noise and in rooms" if "conditions" in told else ""
     # What was said of an older threshold is no longer true.
     kept = [sentence for sentence in card.get("limits", ()) if "threshold" not in sentence]
     card["limits"] = [
         *kept,
         f"At its threshold a keyword of {FEWEST_PHONEMES} to {MOST_PHONEMES} phonemes raises {alarms:g} false alarms "
         f"an hour of running speech on average, some of them many more, and {row['missed']:.0%} of "
-        f"{told['occurrences']} occurrences were missed ({told['keywords']} keywords, {told['hours']:.2f} hours).",
+        f"{told['occurrences']} occurrences were missed ({told['keywords']} keywords, {told['hours']:.2f} hours"
+        f"{heard}).",
     ]
     if scale is not None:
         told["score"] = write_calibration(bundle, scale)

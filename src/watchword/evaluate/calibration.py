@@ -207,6 +207,35 @@ def search(
     )
 
 
+def together(parts: Sequence[Candidates]) -> Candidates:
+    """The candidates of several searches, of the same speakers for the same keywords (under other conditions, say)."""
+    first = parts[0]
+    if any(part.speakers != first.speakers or len(part.sizes) != len(first.sizes) for part in parts):
+        raise ValueError("together: the searches are not of the same speakers and keywords")
+    said = np.cumsum([0, *(part.said for part in parts)])
+    alarms = np.cumsum([said[-1], *(len(part.keyword) - part.said for part in parts)])
+    event = [
+        np.where(part.is_said, part.event + said[number], part.event - part.said + alarms[number])
+        for number, part in enumerate(parts)
+    ]
+
+    def of_events(kind: str) -> NDArray[np.int64]:
+        whole = [(getattr(part, kind), part.said) for part in parts]
+        return np.concatenate([*(values[:n] for values, n in whole), *(values[n:] for values, n in whole)])
+
+    return Candidates(
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.evidence for part in parts]),
+        np.concatenate(event),
+        of_events("keyword"),
+        of_events("speaker"),
+        int(said[-1]),
+        first.sizes,
+        first.speakers,
+        np.sum([part.hours for part in parts], axis=0),
+    )
+
+
 def rows(candidates: Candidates, scores: NDArray[np.float64], rates: Sequence[float]) -> list[Row]:
     """The trade-off of scores [candidates] over all keywords: a row for each rate of false alarms."""
     best, alarms = candidates.best(scores)
@@ -220,6 +249,14 @@ def rows(candidates: Candidates, scores: NDArray[np.float64], rates: Sequence[fl
         miss = float((best < threshold).mean()) if len(best) else float("nan")
         found.append(Row(rate, (low / keyword_hours, high / keyword_hours), threshold, miss))
     return found
+
+
+def at_threshold(candidates: Candidates, scores: NDArray[np.float64], threshold: float) -> tuple[float, float]:
+    """What a threshold does: false alarms an hour and keyword, and the share of occurrences missed."""
+    best, alarms = candidates.best(scores)
+    keyword_hours = float(candidates.hours.sum()) * len(candidates.sizes)
+    miss = float((best < threshold).mean()) if len(best) else float("nan")
+    return float((alarms >= threshold).sum()) / keyword_hours, miss
 
 
 def threshold_at(ranked: NDArray[np.float64], allowed: float) -> float:
