@@ -1,5 +1,7 @@
 """What export writes of a run on the card: sources of all runs it went on from, teachers, noise, commit, command."""
 
+import json
+
 import numpy as np
 import pytest
 import soundfile
@@ -40,6 +42,28 @@ def test_sources_are_those_of_the_runs_before_too(recipe, run, state, segments, 
     clips = {source["corpus"]: source["clips"] for source in card["data"]}
     assert clips == {"more": 3, "tones": 30}
     assert card["training"]["began_from"]["steps"] == 3
+
+
+def test_sources_are_those_of_the_teacher_as_well_as_of_the_run_before(recipe, run, state, segments, tmp_path):
+    """A run that goes on from one and learns from another has heard, in the end, what both heard."""
+    from dataclasses import replace
+
+    from watchword.data.store import pack
+
+    stores = {
+        name: pack([replace(s, corpus=name) for s in segments[:count]], tmp_path / name, workers=1)
+        for name, count in (("own", 4), ("teachers", 6))
+    }
+    larger = recipe.model_dump() | {"name": "larger"}
+    larger["data"]["store"] = str(tmp_path / "teachers")
+    (tmp_path / "larger").mkdir()
+    (tmp_path / "larger" / "recipe.json").write_text(json.dumps(Recipe.model_validate(larger).model_dump(mode="json")))
+    narrow = recipe.model_dump() | {"name": "narrow"}
+    narrow["data"]["store"] = str(tmp_path / "own")
+    narrow["train"]["init_from"] = str(run / "checkpoints" / "00000003.pt")
+    narrow["train"]["distil_from"] = str(tmp_path / "larger" / "checkpoints" / "00000001.pt")
+    card = run_card(Recipe.model_validate(narrow), state, run, stores["own"])
+    assert {source["corpus"]: source["clips"] for source in card["data"]} == {"own": 4, "teachers": 6, "tones": 30}
 
 
 def test_teachers_are_named_with_what_they_did(recipe):

@@ -127,13 +127,21 @@ def source_commit() -> dict[str, Any]:
 
 
 def _began_with(recipe: Recipe) -> Iterator[Recipe]:
-    """The recipes of the runs that a run went on or learned from, the latest first, as far as they are still there."""
-    while before := recipe.train.init_from or recipe.train.distil_from:
-        try:
-            recipe = read_run(resolve(before).parents[1])
-        except (RunError, OSError, IndexError):
-            return
-        yield recipe
+    """The recipes of all runs that a run went on from or learned from, the nearest first, as far as they are there."""
+    ahead, seen = [recipe], set[Path]()
+    while ahead:
+        train = ahead.pop(0).train
+        for before in filter(None, (train.init_from, train.distil_from)):
+            run = resolve(before).parent.parent
+            if run in seen:
+                continue
+            seen.add(run)
+            try:
+                found = read_run(run)
+            except (RunError, OSError):
+                continue
+            ahead.append(found)
+            yield found
 
 
 def _sources(store: Store, before: Sequence[Recipe]) -> list[dict[str, Any]]:
