@@ -29,4 +29,6 @@ def main(run: Path, other: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        raise SystemExit(__doc__)
     main(*map(Path, sys.argv[1:]))
