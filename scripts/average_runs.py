@@ -9,22 +9,17 @@ from pathlib import Path
 
 import torch
 
-from watchword.train.checkpoint import newest_checkpoint
+from watchword.export.runs import average
+from watchword.train.runs import load_run
 
 
 def main(run: Path, other: Path, out: Path) -> None:
     """Writes the last checkpoint of `run`, averaged with `other`, and the recipe to the folder `out`."""
-    last = newest_checkpoint(run)
-    if last is None:
-        raise SystemExit(f"{run}: holds no checkpoint; train it first")
-    mean = torch.load(last, map_location="cpu", weights_only=True)
-    beside = torch.load(other, map_location="cpu", weights_only=True)["model"]
-    for name, weight in mean["model"].items():
-        if weight.is_floating_point():
-            mean["model"][name] = (weight + beside[name]) / 2
+    _, model, state = load_run(run)
+    average(model, [other])
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-    kept = ("model", "step", "labels", "spent")
-    torch.save({name: mean[name] for name in kept}, out / "checkpoints" / last.name)
+    kept = {name: state[name] for name in ("step", "labels", "spent")}
+    torch.save({"model": model.state_dict(), **kept}, out / "checkpoints" / f"{int(state['step']):08d}.pt")
     shutil.copy(run / "recipe.json", out / "recipe.json")
 
 

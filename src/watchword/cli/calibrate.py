@@ -63,7 +63,8 @@ def calibrate(
     scale, parts = _search(loaded, wanted, others or wanted, chosen, seed, conditions)
     candidates = calibration.together(list(parts.values()))
     rates = sorted({*calibration.RATES, alarms})
-    scores = score_fit.uncalibrated(candidates, ScanSettings.of(loaded.card))
+    settings = ScanSettings.of(loaded.card)
+    scores = score_fit.uncalibrated(candidates, settings)
     kept = score_fit.across_speakers(candidates, rates, lambda _: scores)
     typer.echo(
         f"{candidates.hours.sum():.2f} hours of speech, {len(candidates.speakers)} speakers, {len(chosen)} keywords, "
@@ -82,13 +83,12 @@ def calibrate(
     rows = calibration.rows(candidates, scores, rates)
     _print("calibrated" if fitted else "one threshold", rows, kept, alarms)
     threshold = next(row.threshold for row in rows if row.alarms_per_hour == alarms)
-    by_condition = {}
+    by_condition: dict[str, dict[str, float]] = {}
     for name, part in parts.items() if len(parts) > 1 else ():
-        of_part = fitted.scores(part) if fitted else score_fit.uncalibrated(part, ScanSettings.of(loaded.card))
-        by_condition[name] = calibration.at_threshold(part, of_part, threshold)
-        typer.echo(
-            f"{name} at {threshold:.4f}: {by_condition[name][0]:.2f} alarms/h, {by_condition[name][1]:.1%} missed"
-        )
+        of_part = fitted.scores(part) if fitted else score_fit.uncalibrated(part, settings)
+        rate, miss = calibration.at_threshold(part, of_part, threshold)
+        typer.echo(f"{name} at {threshold:.4f}: {rate:.2f} alarms/h, {miss:.1%} missed")
+        by_condition[name] = {"alarms_per_hour": round(rate, 3), "missed": round(miss, 4)}
     if not write:
         return
     if any(math.isnan(row.miss) for row in rows):
@@ -104,10 +104,7 @@ def calibrate(
         "rows": _rows(rows, kept),
     }
     if by_condition:
-        told["conditions"] = {
-            name: {"alarms_per_hour": round(rate, 3), "missed": round(miss, 4)}
-            for name, (rate, miss) in by_condition.items()
-        }
+        told["conditions"] = by_condition
     ranked = candidates.best(scores)[1]
     told["tail"] = round(score_fit.tail(ranked, min(rows, key=lambda row: abs(row.alarms_per_hour - 1)).threshold), 5)
     if scale is not None and fitted is not None:

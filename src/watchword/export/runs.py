@@ -57,7 +57,7 @@ def export(
     del state
     card |= {"scan": dict(scan)} if scan else {}
     if average_with:
-        _average(model, average_with)
+        average(model, average_with)
         card["training"]["averaged_with"] = [_named(path) for path in average_with]
         card["metrics"] = {}  # what the run logged is of its own weights
 
@@ -69,7 +69,7 @@ def export(
     return export_model(model, out, card, force=force, compact=compact, pronounces=pronounces, finish=finish)
 
 
-def _average(model: KeywordModel, others: Sequence[Path]) -> None:
+def average(model: KeywordModel, others: Sequence[Path]) -> None:
     """Gives a model the mean of its weights and those of checkpoints; raises ExportError for those of another model."""
     own = model.state_dict()
     states = [load_checkpoint(path)["model"] for path in others]
