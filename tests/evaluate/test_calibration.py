@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from watchword.data.segment import Segment, Timed
 from watchword.evaluate.calibration import (
     MOST_SAID,
     SIZES,
@@ -61,6 +62,15 @@ def test_words_that_sound_the_same_are_no_alarms_and_unfound_ones_are_missed(lis
     unfound = said.count("night") + phrases
     assert found.said == said.count("winter") + said.count("knight") + unfound
     assert rows(found, found.scores, [10.0])[0].miss == pytest.approx(unfound / found.said)
+
+
+def test_a_keyword_within_other_words_is_neither_right_nor_wrong():
+    words = (Timed("the", 0.0, 0.2), Timed("gardens", 0.2, 0.9), Timed("grow", 0.9, 1.4), Timed("garden", 2.0, 2.6))
+    segment = Segment("a.wav", "the gardens grow garden", 0.0, 3.0, speaker="a", words=words)
+    places = [(0.25, 0.8), (0.95, 1.35), (2.0, 2.6)]
+    found = search([segment], ["garden"], lambda _, wanted: [Found("garden", 0.5, *place) for place in places])
+    best, alarms = found.best(found.scores)
+    assert (found.said, best.tolist(), alarms.tolist()) == (1, [0.5], [0.5])
 
 
 def test_of_alarms_at_one_place_the_best_counts(segments):

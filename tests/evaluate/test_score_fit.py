@@ -1,4 +1,4 @@
-"""Laws of the fitted scale: it finds what was put into made-up evidence, and all keywords raise equally many alarms."""
+"""Laws of the fitted scale: it finds what was put into made-up evidence, and evens keywords' alarms as far as asked."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def fitted(candidates):
 
 
 def test_what_depends_on_the_keyword_is_taken_off(candidates):
-    weights = dict(zip(EVIDENCE, fit(candidates).weights, strict=True))
+    weights = dict(zip(EVIDENCE, fit(candidates, even=1.0).weights, strict=True))
     assert weights["cosine"] == 1.0
     assert weights["cost"] < -0.05
     assert weights["keyword_mean"] == pytest.approx(-0.5, abs=0.2)
@@ -59,10 +59,18 @@ def test_what_depends_on_the_keyword_is_taken_off(candidates):
 def test_one_threshold_raises_as_many_alarms_for_keywords_of_any_size(candidates):
     plain = uncalibrated(candidates, ScanSettings(size_weight=0.0))
     before = across_speakers(candidates, [5.0], lambda _: plain)[0]
-    after = across_speakers(candidates, [5.0], fitted(candidates))[0]
+    after = [
+        across_speakers(candidates, [5.0], lambda used, even=even: fit(candidates, used, even).scores(candidates))[0]
+        for even in (1.0, 0.5, 0.0)
+    ]
     assert max(before.of_classes) > 10 * min(before.of_classes)
-    assert max(after.of_classes) < 2.5 * min(after.of_classes)
-    assert after.miss < before.miss - 0.05
+    assert max(after[0].of_classes) < 2.5 * min(after[0].of_classes)
+    assert after[0].miss < before.miss - 0.05
+    unevenness = [max(kept.of_classes) / min(kept.of_classes) for kept in after]
+    assert unevenness == sorted(unevenness)
+    np.testing.assert_allclose(
+        fit(candidates).weights, (fit(candidates, even=0.0).weights + fit(candidates, even=1.0).weights) / 2
+    )
 
 
 def test_thresholds_keep_their_promise_to_other_speakers(candidates):

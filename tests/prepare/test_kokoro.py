@@ -2,10 +2,12 @@
 
 import os
 from itertools import pairwise
+from string import ascii_uppercase
 
 import numpy as np
 import pytest
 
+from watchword.prepare.accents import Accent
 from watchword.prepare.kokoro import kokoro, lay_out, place
 from watchword.prepare.rendering import VoiceError
 from watchword.text.pronounce import default_pronouncer
@@ -96,6 +98,33 @@ def test_stress_belongs_to_the_phoneme_after_it():
         of.setdefault(owner, []).append(letter)
     assert ["".join(of[0, 0]), "".join(of[1, 1]), "".join(of[2, 1])] == ["ə", "ˈɜɹ", "ˈO"]
     assert "".join(of[None]) == " .\0 ."
+
+
+def test_an_accent_replaces_phonemes_one_by_one_and_keeps_their_stress():
+    words = [phonemes for _, phonemes in default_pronouncer().words("they think that very good things live in the zoo")]
+    rng = np.random.default_rng(0)
+    changed = total = 0
+    for _ in range(100):
+        accent = Accent(rng)
+        for phonemes in words:
+            said = accent.of(phonemes, rng)
+            assert [one.lstrip(ascii_uppercase) for one in said] == [one.lstrip(ascii_uppercase) for one in phonemes]
+            assert lay_out([[("word", said)]])[0]
+            changed += sum(one != other for one, other in zip(said, phonemes, strict=True))
+            total += len(phonemes)
+    assert 0.04 < changed / total < 0.2
+
+
+def test_what_has_an_accent_is_labelled_as_it_was_meant():
+    """The letters are of other phonemes, as many as were meant, and the times are those of what was meant."""
+    said = default_pronouncer().words("they think that")
+    accent = Accent(np.random.default_rng(3))
+    accent.strength = 1.0
+    letters, owners = lay_out([[(word, accent.of(phonemes, np.random.default_rng(0))) for word, phonemes in said]])
+    assert letters != lay_out([said])[0]
+    frames = np.full(len(letters) + 2, 4.0)
+    samples = np.random.default_rng(0).standard_normal(round(frames.sum() * FRAME * RATE)).astype(np.float32)
+    check_times(said, *place(said, owners, frames, samples), len(samples) / RATE)
 
 
 @pytest.fixture(scope="module")

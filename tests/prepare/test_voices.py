@@ -12,7 +12,7 @@ from watchword.prepare.voices import ENGINES, LICENCES, VoiceError
 from watchword.text.pronounce import default_pronouncer
 
 # flite and eSpeak NG come with the system's packages, Piper with pip; the others are large and asked for by name.
-_EXACT = ("flite", "festival", "kokoro")
+_EXACT = ("flite", "festival", "kokoro", "kokoro_accented")
 
 
 @pytest.fixture(scope="module", params=list(ENGINES))

@@ -57,6 +57,30 @@ def test_a_smaller_one_begins_with_what_fits_and_learns_the_rest(build: Callable
         assert any(weight.grad is not None and weight.grad.abs().max() > 0 for weight in part.parameters())
 
 
+def test_one_that_goes_on_keeps_what_it_has(build: Callable[..., Experiment]) -> None:
+    experiment = build("train.distil_start=false")
+    assert experiment.larger is not None
+    own, theirs = experiment.model.state_dict(), experiment.larger.state_dict()
+    assert not torch.equal(own["acoustic.output.weight"], theirs["acoustic.output.weight"])
+    assert terms(experiment)["teacher"] > 0.1
+
+
+def test_the_larger_model_can_hear_the_sound_before_it_was_distorted(build: Callable[..., Experiment]) -> None:
+    """Of the same weights, hearing what is clean, it says what this model says of clean audio, and of no other."""
+    loud = ["augment.share=1.0", "augment.noise=1.0", "augment.noise_snr_db=[-10.0,-5.0]"]
+    experiment = build(*loud, "train.distil_clean=true")
+    batch = experiment.maker(0)
+    assert batch.clean is not None
+    assert batch.clean.shape == batch.audio.shape
+    assert not torch.equal(batch.clean, batch.audio)
+    assert terms(experiment)["teacher"] > 0.01
+    step = Step(experiment.model, experiment.objective, 1, larger=experiment.larger)
+    step.train(False)
+    undistorted = step(batch._replace(audio=batch.clean), 0)[1]
+    assert undistorted["teacher"] == undistorted["teacher_embeddings"] == 0
+    assert terms(build(*loud))["teacher"] == 0
+
+
 def test_the_larger_model_stays_as_it_is(build: Callable[..., Experiment], tmp_path: Path) -> None:
     experiment = build("model.acoustic.channels=8", "model.acoustic.scale=2", "train.steps=3")
     assert experiment.larger is not None

@@ -41,6 +41,15 @@ def calibrate(
             show_default="the speech as it is",
         ),
     ] = None,
+    even: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="How far short and long keywords are brought to raise equally many false alarms at one threshold; "
+            "1, all of the way, misses more.",
+        ),
+    ] = 0.5,
     write: Annotated[bool, typer.Option(help="Write what is found into the bundle.")] = True,
 ) -> None:
     """Make one threshold mean the same for every keyword, and choose it: at most so many false alarms an hour.
@@ -73,10 +82,10 @@ def calibrate(
     fitted = None
     if scale is not None and score_fit.enough(candidates):
         _print("without a scale of its own", calibration.rows(candidates, scores, rates), kept, alarms)
-        fitted = score_fit.fit(candidates)
+        fitted = score_fit.fit(candidates, even=even)
         scores = fitted.scores(candidates)
         kept = score_fit.across_speakers(
-            candidates, rates, lambda used: score_fit.fit(candidates, used).scores(candidates)
+            candidates, rates, lambda used: score_fit.fit(candidates, used, even).scores(candidates)
         )
     elif scale is not None:
         typer.echo("calibrate: too few occurrences to fit a scale of scores; only the threshold is chosen", err=True)
@@ -100,6 +109,7 @@ def calibrate(
         "hours": round(float(candidates.hours.sum()), 3),
         "occurrences": candidates.said,
         "seed": seed,
+        "even": even,
         "speakers": sorted({segment.speaker for segment in wanted}),
         "rows": _rows(rows, kept),
     }

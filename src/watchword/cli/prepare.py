@@ -109,7 +109,9 @@ def synthesize(
     ] = None,
     engine: Annotated[
         list[str],
-        typer.Option(help="kokoro, piper, flite, festival or espeak, with a share of the clips after a colon."),
+        typer.Option(
+            help="kokoro, kokoro_accented, piper, flite, festival or espeak, with a share of the clips after a colon."
+        ),
     ] = ["kokoro"],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0, help="Decides the texts' order, the voices and their settings.")] = 1,
     voices: Annotated[

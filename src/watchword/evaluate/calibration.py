@@ -2,6 +2,7 @@
 
 Recordings with word times are searched for keywords, most of which nobody says in them. A detection that lies on no
 occurrence of its keyword (or of a word that sounds the same) is a false alarm; of several at one place the best counts.
+Where a keyword's phonemes lie within other words ("garden" in "gardens") it is neither, as in `stream_keywords`.
 The threshold is that at which all keywords together give `alarms_per_hour` times their number of alarms.
 """
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from watchword.data.segment import Segment
-from watchword.evaluate.pronunciations import Phonemes, Pronunciations
+from watchword.evaluate.pronunciations import Pronunciations
+from watchword.evaluate.stream_keywords import Places
 from watchword.runtime.phoneme_finder import conflict
 from watchword.text.pronounce import Pronouncer, default_pronouncer
 
@@ -28,6 +30,8 @@ MOST_SAID = 6
 """Phrases that are said more often than this are no keywords: nobody listens for "and"."""
 SLACK_SECONDS = 0.3
 """A detection counts as right where it overlaps its keyword's occurrence, widened by this."""
+WITHIN_SECONDS = 0.2
+"""A detection lies within other words where its middle does, widened by this."""
 APART_SECONDS, OVERLAP = 0.3, 0.25
 """Two alarms of a keyword are one where they end nearer to each other, or share more of the shorter."""
 LOWEST_SCORE = 0.0
@@ -153,7 +157,7 @@ def search(
     Only speech with word times counts; raises CalibrationError where there is none."""
     files = aligned_files(segments)
     pronunciations = Pronunciations(pronouncer or default_pronouncer())
-    sounds = {keyword: set(pronunciations.of(keyword)) for keyword in keywords}
+    finder = Places(keywords, pronunciations)
     number_of = {keyword: number for number, keyword in enumerate(keywords)}
     # A recording of unknown speakers stands for itself.
     speaker_of = {path: spoken[0].speaker or path for path, spoken in files.items()}
@@ -166,7 +170,7 @@ def search(
     for done, (path, spoken) in enumerate(sorted(files.items()), 1):
         speaker = speakers.index(speaker_of[path])
         hours[speaker] += sum(s.end_seconds - s.start_seconds for s in spoken) / 3600
-        places = _occurrences(spoken, sounds, pronunciations)
+        places, inside = _places(spoken, finder)
         events: dict[tuple[str, float], int] = {}
         for keyword, all_of in places.items():
             for start, _ in all_of:
@@ -182,6 +186,9 @@ def search(
             most, first = max(shared, default=(-np.inf, 0.0))
             if most > -SLACK_SECONDS:
                 on_said.append((events[found.keyword, first], found))
+                continue
+            middle = (found.start_seconds + found.end_seconds) / 2
+            if any(first - WITHIN_SECONDS < middle < last + WITHIN_SECONDS for first, last in inside[found.keyword]):
                 continue
             before, number = latest.get(found.keyword, (None, 0))
             if before is None or not conflict(before, found, OVERLAP, APART_SECONDS):
@@ -269,22 +276,12 @@ def threshold_at(ranked: NDArray[np.float64], allowed: float) -> float:
     return float(np.nextafter(np.float32(ranked[int(allowed)]), np.float32(np.inf)))
 
 
-def _occurrences(
-    spoken: Iterable[Segment], sounds: dict[str, set[Phonemes]], pronunciations: Pronunciations
-) -> dict[str, list[tuple[float, float]]]:
-    """Where each keyword, or what sounds the same, is said: keyword -> (start, end)."""
-    by_sound: dict[Phonemes, list[str]] = defaultdict(list)
-    for keyword, variants in sounds.items():
-        for variant in variants:
-            by_sound[variant].append(keyword)
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+def _places(
+    spoken: Iterable[Segment], finder: Places
+) -> tuple[dict[str, list[tuple[float, float]]], dict[str, list[tuple[float, float]]]]:
+    """Where each keyword, or what sounds the same, is said, and where it lies within other words: (start, end)."""
+    said, inside = defaultdict(list), defaultdict(list)
     for segment in spoken:
-        words = segment.words
-        for first in range(len(words)):
-            for last in range(first, min(first + MOST_WORDS, len(words))):
-                place = (words[first].start_seconds, words[last].end_seconds)
-                text = " ".join(word.text.lower() for word in words[first : last + 1])
-                matching = {keyword for said in pronunciations.of(text) for keyword in by_sound.get(said, ())}
-                for keyword in matching:
-                    found[keyword].append(place)
-    return found
+        for place in finder.of(segment):
+            (said if place.counts else inside)[place.keyword].append((place.start_seconds, place.end_seconds))
+    return said, inside

@@ -27,6 +27,8 @@ FEWEST_FOUND, FEWEST_KEYWORDS = 100, 30
 FOLDS = 4
 EVEN_RATE, FEWEST_ALARMS = 0.5, 50
 """Keywords are made to raise equally many false alarms at this rate an hour, counted on no fewer alarms than these."""
+EVEN = 0.5
+"""How far keywords are brought to where they raise equally many alarms: all of the way misses more, and overfits."""
 _ROUNDS = 6
 _BESIDE = [number for number, name in enumerate(EVIDENCE) if name not in ("cosine", "cost", "length")]
 _OF_KEYWORD = [number for number in _BESIDE if not EVIDENCE[number].startswith("span")]
@@ -110,9 +112,10 @@ def enough(candidates: Candidates) -> bool:
     return len(found) >= FEWEST_FOUND and len(set(candidates.keyword[found].tolist())) >= FEWEST_KEYWORDS
 
 
-def fit(candidates: Candidates, used: NDArray[np.bool_] | None = None) -> Weights:
+def fit(candidates: Candidates, used: NDArray[np.bool_] | None = None, even: float = EVEN) -> Weights:
     """Fits weights by logistic regression of what lies on an occurrence, over the candidates `used` [candidates], each
-    keyword's occurrences counting alike; then moves what depends on the keyword so that all raise as many alarms.
+    keyword's occurrences counting alike; then moves what depends on the keyword by the share `even` of the way to where
+    all keywords raise as many alarms.
 
     Scores are in units of the cosine. The constant leaves those of keywords of about ten phonemes where the cosine less
     its costs has them. Raises CalibrationError where the cosine does not tell what was said from what was not."""
@@ -127,7 +130,8 @@ def fit(candidates: Candidates, used: NDArray[np.bool_] | None = None) -> Weight
     weights = model.coef_[0] / spread
     if weights[0] <= 0:
         raise CalibrationError("calibrate: what is said does not score higher than what is not; is the model trained?")
-    weights = _evened(candidates, used, weights / weights[0])
+    weights = weights / weights[0]
+    weights += even * (_evened(candidates, used, weights) - weights)
     middle = (np.abs(evidence[:, EVIDENCE.index("size")] - 10) <= 1) & ~said
     others = evidence[middle if middle.any() else ~said][:, _BESIDE]
     return Weights(weights, -float((others @ weights[_BESIDE]).mean()))

@@ -50,7 +50,10 @@ class Places:
             for first in range(len(words))
             for last in range(first + 1, min(first + MOST_WORDS_SAID, len(words)) + 1)
         ]
+        everything = "|".join(one for _, _, said in runs for one in said)
         for keyword, sounds in self._sounds:
+            if not any(sound in everything for sound in sounds):
+                continue
             exact = [(first, last) for first, last, said in runs if sounds & set(said)]
             within = [(f, n) for f, n, said in runs if any(sound in one for sound in sounds for one in said)]
             for first, last in exact:

@@ -86,7 +86,7 @@ class KeywordModel(nn.Module):
 
         A span is (crop, first frame, last frame exclusive); see Match for what comes out. Spans without a text and
         texts without a span come with the others through both encoders, and out apart. A `larger` model with as long
-        embeddings hears and reads the same, and teaches all of them."""
+        embeddings hears and reads the same, and teaches all of them; of `clean` audio, where that is given."""
         frames, numbers = self.frames(audio, audio_lengths)
         taught = None
         if self.teacher is not None and clean is not None:
@@ -105,7 +105,7 @@ class KeywordModel(nn.Module):
         tokens, texts = self.textual(written, lengths)
         embedded = told = None
         if larger is not None:
-            theirs, *both = larger.answers(audio, audio_lengths, every, written, lengths)
+            theirs, *both = larger.answers(audio if clean is None else clean, audio_lengths, every, written, lengths)
             real = frame_mask(numbers, frames.shape[1])[:, ::PAIR]
             taught, teaching = frames[:, ::PAIR][real], theirs[:, ::PAIR][real]
             embedded, told = torch.cat([pooled, texts]), torch.cat(both)

@@ -1,4 +1,4 @@
-"""The voice Kokoro-82M: random mixes of its English voices, and the times of words and phones that it decided on."""
+"""The voice Kokoro-82M: random mixes of its voices, and the times of words and phones that it decided on."""
 
 import importlib
 import importlib.util
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from watchword.data.segment import Timed
+from watchword.prepare.accents import Accent
 from watchword.prepare.rendering import Engine, SpeechError, Spoken, VoiceError
 from watchword.text.pronounce import default_pronouncer
 
@@ -22,6 +23,8 @@ _LETTERS = {
     "TH": "θ", "UH": "ʊ", "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
 }  # fmt: skip
 ENGLISH = ("af", "am", "bf", "bm")
+ACCENTED = ("jf", "jm", "zf", "zm")
+"""The voices that speak Japanese and Mandarin elsewhere."""
 _LONGEST = 510
 _RATE = 24000
 _FRAME_SECONDS = 600 / _RATE
@@ -207,9 +210,15 @@ def _style(path: Path) -> np.ndarray:
     return style.reshape(-1, 256)
 
 
-def kokoro(voice_folder: str = "", kinds: Sequence[str] = ENGLISH) -> Engine:
+def kokoro_accented(voice_folder: str = "") -> Engine:
+    """Opens Kokoro-82M to speak English as people may whose language is Mandarin or Japanese: with its voices for these
+    two, and some phonemes said as others (`Accent`). Words and phones are told as they were meant."""
+    return kokoro(voice_folder, ACCENTED, accented=True)
+
+
+def kokoro(voice_folder: str = "", kinds: Sequence[str] = ENGLISH, *, accented: bool = False) -> Engine:
     """Opens Kokoro-82M (int8, Apache-2.0) with the English voices of a folder of `*.bin` files, or those of other
-    `kinds`, as their names begin; all of them speak English here. What is trained on is English ones alone.
+    `kinds`, as their names begin; all of them speak English here. `accented`: each clip has an accent.
 
     That is the `voices` folder of the npm package kokoro-js; each rendering is a random convex mix of one to three
     voices at a random speed, with the times of its words and phones. Commas of the text are heard as pauses."""
@@ -231,7 +240,9 @@ def kokoro(voice_folder: str = "", kinds: Sequence[str] = ENGLISH) -> Engine:
 
     def speak(text: str, rng: np.random.Generator) -> Spoken:
         parts = _parts(text)
-        letters, owners = lay_out(parts)
+        accent = Accent(rng) if accented else None
+        spoken = [[(word, accent.of(phonemes, rng)) for word, phonemes in part] for part in parts] if accent else parts
+        letters, owners = lay_out(spoken)
         tokens = [0 if letter == _END else DEFAULT_VOCAB[letter] for letter in letters]
         if len(tokens) > _LONGEST:
             raise SpeechError(f"{len(tokens)} phonemes are more than kokoro's {_LONGEST}")

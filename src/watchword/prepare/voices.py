@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from watchword.prepare import espeak_library
-from watchword.prepare.kokoro import kokoro
+from watchword.prepare.kokoro import kokoro, kokoro_accented
 from watchword.prepare.rendering import Engine, SpeechError, Spoken, VoiceError
 
 _FLITE_VOICES = ("slt", "awb", "rms", "kal16", "kal")
@@ -156,6 +156,7 @@ def _espeak_library() -> list[str]:
 
 ENGINES: dict[str, Callable[[str], Engine]] = {
     "kokoro": kokoro,
+    "kokoro_accented": kokoro_accented,
     "piper": piper,
     "flite": flite,
     "festival": festival,
@@ -163,6 +164,7 @@ ENGINES: dict[str, Callable[[str], Engine]] = {
 }
 LICENCES = {
     "kokoro": "Apache-2.0 (Kokoro-82M voices)",
+    "kokoro_accented": "Apache-2.0 (Kokoro-82M voices)",
     "piper": "MIT (voice joe; spoken by Piper, GPL-3.0)",
     "flite": "BSD-like (flite voices)",
     "festival": "BSD-like (Festival voices)",

@@ -52,7 +52,7 @@ class Experiment:
         self.maker = BatchMaker(
             self.store, augmenter, recipe.batch, recipe.seed, ranks.rank, ranks.size, pairs, self._teaching()
         )
-        self.maker.keeps_clean = recipe.model.teacher
+        self.maker.keeps_clean = recipe.model.teacher or bool(recipe.train.distil_from and recipe.train.distil_clean)
         self.num_labels = len(self.store.texts)
         self.model = build_model(recipe.model)
         if recipe.model.acoustic.context == "local" and isinstance(
@@ -169,7 +169,7 @@ class Experiment:
             layer.requires_grad_(False)
 
     def _larger(self) -> KeywordModel | None:
-        """The larger model that this one learns from; whatever of it fits is what this one begins with."""
+        """The larger model that this one learns from; whatever of it fits is what this one begins with, if wanted."""
         path = self.recipe.train.distil_from
         if not path:
             return None
@@ -179,13 +179,14 @@ class Experiment:
             found.config.acoustic.dim != dim
         ):
             raise RecipeError(f"train.distil_from: {path} has no embeddings of {dim} values; change model.acoustic.dim")
-        own = model.state_dict()
-        fitting = {
-            name: weight
-            for name, weight in found.state_dict().items()
-            if name in own and own[name].shape == weight.shape
-        }
-        model.load_state_dict(fitting, strict=False)
+        if self.recipe.train.distil_start:
+            own = model.state_dict()
+            fitting = {
+                name: weight
+                for name, weight in found.state_dict().items()
+                if name in own and own[name].shape == weight.shape
+            }
+            model.load_state_dict(fitting, strict=False)
         return found.to(self.device).requires_grad_(False)
 
     def _start_from(self, path: str) -> None:

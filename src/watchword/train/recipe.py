@@ -89,7 +89,9 @@ class DataConfig(Strict):
 class TrainConfig(Strict):
     """How long, how fast, how often saved and validated.
 
-    A model can begin where the checkpoint `init_from` is, or, smaller, learn from that of a larger one, `distil_from`.
+    A model can begin where the checkpoint `init_from` is, and learn from that of a larger one (or one as large),
+    `distil_from`: whatever of it fits is what it begins with (not with `distil_start = false`), and it hears what this
+    one hears, or with `distil_clean` the same before it was distorted.
 
     Where the acoustic encoder has a front, `front_weights` begins with those that are public (`front_anew`: even where
     `init_from` brings others, since what was fine-tuned beside random weights has been spoilt), which learn
@@ -113,6 +115,8 @@ class TrainConfig(Strict):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     init_from: str | None = None
     distil_from: str | None = None
+    distil_start: bool = True
+    distil_clean: bool = False
     front_weights: bool = True
     front_anew: bool = False
     front_learning_rate_scale: float = Field(default=1.0, ge=0)
