@@ -43,7 +43,7 @@ class ScanSettings:
     """How far beyond the best span an alignment may reach."""
     by_phonemes: bool = True
     """Where the bundle has a phoneme classifier, its phonemes propose the places; else, or if not, usual lengths do."""
-    loosest_cost: float = 1.5
+    loosest_cost: float = 1.25
     """No place is proposed whose frames cost more than this on average, in nats: in noise they cost more."""
     longest_factor: float = 3.0
     """No proposed place is longer than so many times the keyword's usual length."""
