@@ -214,7 +214,7 @@ def test_a_missing_engine_is_told_at_once(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--engine", "siri"], "no engine 'siri'; there are kokoro, piper, flite"),
+        (["--engine", "siri"], "no engine 'siri'; there are kokoro, kokoro_accented, piper, flite"),
         (["--engine", "flite:much"], "'flite:much' is not NAME or NAME:SHARE"),
         (["--engine", "kokoro", "--no-reject"], "no English Kokoro voices|kokoro-onnx"),
     ],

@@ -262,6 +262,6 @@ def kokoro(voice_folder: str = "", kinds: Sequence[str] = ENGLISH, *, accented: 
         audio, frames = (np.asarray(given).reshape(-1) for given in run(feeds))
         mix = "+".join(f"{name}:{share:.2f}" for name, share in zip(chosen, shares, strict=True))
         said = [word for part in parts for word in part]
-        return Spoken(audio, _RATE, f"kokoro:{mix}", *place(said, owners, frames, audio))
+        return Spoken(audio, _RATE, f"kokoro{'_accented' * accented}:{mix}", *place(said, owners, frames, audio))
 
     return speak
