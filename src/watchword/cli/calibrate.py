@@ -52,7 +52,7 @@ def calibrate(
     ] = 0.5,
     write: Annotated[bool, typer.Option(help="Write what is found into the bundle.")] = True,
 ) -> None:
-    """Make one threshold mean the same for every keyword, and choose it: at most so many false alarms an hour.
+    """Make one threshold mean much the same for every keyword, and choose it: so many false alarms an hour on average.
 
     Weights of what a score counts are fitted, and thresholds measured, on running speech of held-out speakers. In noise
     other keywords raise alarms than in quiet: with `--noise`, one threshold is for both."""

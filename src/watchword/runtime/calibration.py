@@ -117,7 +117,7 @@ class Calibration:
         return cosine, cost, length, *self.texts.beside(span), *keyword
 
     def score(self, evidence: Sequence[float]) -> float:
-        """The score of evidence [10]: the cosine, corrected so that all keywords raise as many false alarms."""
+        """The score of evidence [10]: the cosine, corrected so that keywords raise more nearly as many false alarms."""
         return float(self.weights @ np.array(evidence)) + self.constant
 
 
