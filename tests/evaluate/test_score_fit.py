@@ -138,10 +138,12 @@ def test_the_tail_of_an_exponential_is_its_scale():
 
 def test_what_is_usual_comes_from_the_runtime(phoneme_bundle, spoken_segments):
     encoder = Encoder(phoneme_bundle)
-    speech, texts = usual(encoder, spoken_segments[:8], 0)
+    speech, texts, cohort = usual(encoder, spoken_segments[:8], 0)
     again = usual(encoder, spoken_segments[:8], 0)
-    for one, other in zip((speech, texts), again, strict=True):
+    for one, other in zip((speech, texts), again[:2], strict=True):
         np.testing.assert_array_equal(one.mean, other.mean)
+    np.testing.assert_array_equal(cohort.texts, again[2].texts)
+    np.testing.assert_allclose(np.linalg.norm(cohort.texts, axis=1), 1.0, atol=1e-3)
     vector = encoder.text_variants("brave sailor")[1][0]
     mean, spread = texts.beside(vector)
     assert -1.0 < mean < 1.0

@@ -9,7 +9,17 @@ import pytest
 from watchword import Bundle, BundleError, Keyword, Spotter
 from watchword.bundle import CALIBRATION_FILE, write_card
 from watchword.cli import main
-from watchword.runtime.calibration import EVIDENCE, Calibration, Moments, RateError, Thresholds, write_calibration
+from watchword.runtime.calibration import (
+    ALIKE,
+    EVIDENCE,
+    NEAREST,
+    Calibration,
+    Cohort,
+    Moments,
+    RateError,
+    Thresholds,
+    write_calibration,
+)
 from watchword.runtime.spans import ScanSettings
 
 # The classifier of a small bundle is untrained: let it propose whatever it likes best.
@@ -48,6 +58,42 @@ def calibrated(phoneme_bundle, scale, tmp_path_factory):
 
 def places(hits, keyword):
     return [(h.start_seconds, h.end_seconds, h.score) for h in hits if h.keyword == keyword]
+
+
+def test_likeness_is_the_mean_of_the_nearest_but_for_the_text_itself():
+    bank, clips, texts = crowd(5, size=40), crowd(6, size=7), crowd(5, size=12)[:6]
+    texts = np.concatenate([texts, -bank[:1]])
+    found = Cohort(bank, 0.25).likeness(clips, texts)
+    left_out = 0
+    for row, clip in enumerate(clips):
+        for column, text in enumerate(texts):
+            others = [float(clip @ other) for other in bank if float(other @ text) < ALIKE]
+            left_out += len(bank) - len(others)
+            assert found[row, column] == pytest.approx(np.mean(sorted(others)[-NEAREST:]) - 0.25, abs=1e-5)
+    assert left_out > 0
+
+
+def test_a_clip_loses_what_makes_it_like_other_texts(phoneme_bundle, scale, tmp_path):
+    clips = [np.random.default_rng(seed).normal(0, 0.1, 16000).astype(np.float32) for seed in range(3)]
+    texts = ["{N OW1 V AH0}", "{R OW1 B AA2 T}"]
+    settings = ScanSettings(clip_weight=0.0)  # an untrained classifier finds nothing that fits
+    plain = Spotter([], phoneme_bundle, settings=settings, calibration=scale)
+    cohort = Cohort(crowd(7, dim=phoneme_bundle.dim, size=30).astype(np.float16).astype(np.float32), 0.125)
+    copy = with_calibration(phoneme_bundle, tmp_path / "bundle", rows=ROWS)
+    score = write_calibration(copy, replace(scale, cohort=cohort))
+    card = {key: value for key, value in copy.card.items() if key not in ("format", "files")}
+    loaded = Spotter(
+        [], write_card(copy.path, card | {"calibration": {"rows": ROWS, "score": score}}), settings=settings
+    )
+    embedded = np.stack([loaded.encoder.embed_whole(loaded.encoder.clip_rows(clip)) for clip in clips])
+    np.testing.assert_array_equal(loaded.score_clips(clips, texts), plain.score_clips(clips, texts))
+    for number, text in enumerate(texts):
+        (vector,) = loaded.encoder.text_variants(text)[1]
+        before = plain.score_clips(clips, [text], aligned=True)[:, 0]
+        off = loaded.settings.cohort_weight * cohort.likeness(embedded, vector[None])[:, 0]
+        assert np.abs(off).max() > 0.01
+        after = loaded.score_clips(clips, texts, aligned=True)[:, number]
+        np.testing.assert_allclose(after, np.maximum(-1.0, before - off), atol=1e-5)
 
 
 def test_moments_are_mean_and_deviation_of_cosines():

@@ -11,13 +11,13 @@ from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from watchword import audio
 from watchword.data.segment import Segment
 from watchword.evaluate.calibration import MOST_PHONEMES, MOST_WORDS, SIZES, CalibrationError, Candidates, threshold_at
-from watchword.runtime.calibration import EVIDENCE, Calibration, Moments
+from watchword.runtime.calibration import EVIDENCE, Calibration, Cohort, Moments
 from watchword.runtime.encoder import Encoder
 from watchword.runtime.spans import ScanSettings
 from watchword.text.phonemes import PhonemeError
 from watchword.text.words import TextError
 
-SPANS, TEXTS, RECORDINGS = 4000, 2000, 300
+SPANS, TEXTS, RECORDINGS, COHORT = 4000, 2000, 300, 300
 SHORTEST_FRAMES, LONGEST_FRAMES = 18, 130
 _MOST_SECONDS = 20.0
 PLAIN = {"cosine": 1.0, "cost": -0.2}
@@ -34,8 +34,8 @@ _BESIDE = [number for number, name in enumerate(EVIDENCE) if name not in ("cosin
 _OF_KEYWORD = [number for number in _BESIDE if not EVIDENCE[number].startswith("span")]
 
 
-def usual(encoder: Encoder, segments: Sequence[Segment], seed: int) -> tuple[Moments, Moments]:
-    """The moments of spans of running speech, of mixed lengths, and of texts, drawn from `segments`.
+def usual(encoder: Encoder, segments: Sequence[Segment], seed: int) -> tuple[Moments, Moments, Cohort]:
+    """The moments of spans of running speech, of mixed lengths, and of texts, drawn from `segments`; and some of these.
 
     Raises CalibrationError for too little of them."""
     rng = np.random.default_rng(seed)
@@ -54,7 +54,10 @@ def usual(encoder: Encoder, segments: Sequence[Segment], seed: int) -> tuple[Mom
     texts = _texts(encoder, segments, rng)
     if min(len(spans), len(texts)) < 2:
         raise CalibrationError("calibrate: too little speech to say what is usual in it; give more")
-    return Moments.of(np.stack(spans)), Moments.of(np.stack(texts))
+    speech, written = np.stack(spans), np.stack(texts)
+    bank = written[:COHORT].astype(np.float16).astype(np.float32)
+    like = Cohort(bank).likeness(speech, np.zeros((1, bank.shape[1]), np.float32))
+    return Moments.of(speech), Moments.of(written), Cohort(bank, float(np.float16(like.mean())))
 
 
 def _texts(encoder: Encoder, segments: Sequence[Segment], rng: np.random.Generator) -> list[NDArray[np.float32]]:
@@ -79,10 +82,10 @@ def _texts(encoder: Encoder, segments: Sequence[Segment], rng: np.random.Generat
     return found
 
 
-def provisional(speech: Moments, texts: Moments) -> Calibration:
+def provisional(speech: Moments, texts: Moments, cohort: Cohort | None = None) -> Calibration:
     """The scale by which candidates are looked for: the cosine less costs, whatever the keyword."""
     weights = np.array([PLAIN.get(name, 0.0) for name in EVIDENCE])
-    return Calibration(speech, texts, weights, 0.0, SIZES[0][0], MOST_PHONEMES)
+    return Calibration(speech, texts, weights, 0.0, SIZES[0][0], MOST_PHONEMES, cohort)
 
 
 def uncalibrated(candidates: Candidates, settings: ScanSettings) -> NDArray[np.float64]:

@@ -24,6 +24,8 @@ EVIDENCE = (
 )
 """What a score is the weighted sum of, see `Calibration.evidence`."""
 _KINKS = (6, 10)
+NEAREST, ALIKE = 10, 0.8
+"""How many of a bank of texts count beside a clip, and the cosine from which one counts as the text itself."""
 _AGAIN = "run `watchword calibrate` on the bundle again"
 
 
@@ -55,11 +57,35 @@ class Moments(NamedTuple):
         return float(self.mean @ vector), spread
 
 
+class Cohort(NamedTuple):
+    """A bank of usual texts, unit vectors [texts, dim], beside which a clip's likeness to one text is judged; `usual`
+    is what `likeness` says of usual speech on average."""
+
+    texts: NDArray[np.float32]
+    usual: float = 0.0
+
+    def likeness(self, clips: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The mean cosine of clips [n, dim] with the NEAREST of the bank, less `usual`: [n, m]. What is like one of the
+        texts [m, dim] is left out there.
+
+        Adaptive T-norm of speaker verification (Sturim and Reynolds 2005), its mean alone."""
+        cosines = clips @ self.texts.T
+        order = np.argsort(-cosines, axis=1)
+        ranked = np.take_along_axis(cosines, order, axis=1)
+        found = np.repeat(ranked[:, :NEAREST].mean(axis=1, keepdims=True), len(texts), axis=1)
+        alike = self.texts @ texts.T >= ALIKE
+        for column in np.flatnonzero(alike.any(axis=0)).tolist():
+            other = ~alike[order, column]
+            first = other & (np.cumsum(other, axis=1) <= NEAREST)
+            found[:, column] = (ranked * first).sum(axis=1) / np.maximum(first.sum(axis=1), 1)
+        return found - np.float32(self.usual)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """A bundle's scale of scores: `speech` and `texts` are what spans and keywords usually look like to it, and
     `weights` [evidence] and `constant` make a score of evidence. It was measured on keywords of `fewest` to `most`
-    phonemes; those that have fewer or more count as these."""
+    phonemes; those that have fewer or more count as these. `cohort` is for whole clips."""
 
     speech: Moments
     texts: Moments
@@ -67,6 +93,7 @@ class Calibration:
     constant: float
     fewest: int
     most: int
+    cohort: Cohort | None = None
 
     @classmethod
     def of(cls, bundle: Bundle) -> "Calibration | None":
@@ -85,23 +112,31 @@ class Calibration:
                     )
                     for name in ("speech", "texts")
                 ]
+                cohort = (
+                    Cohort(stored["cohort"].astype(np.float32), float(stored["cohort_usual"]))
+                    if "cohort" in stored
+                    else None
+                )
             weights = np.array([float(score["weights"][name]) for name in EVIDENCE])
             fewest, most = (int(size) for size in score["phonemes"])
-            calibration = cls(crowds[0], crowds[1], weights, float(score["constant"]), fewest, most)
+            calibration = cls(crowds[0], crowds[1], weights, float(score["constant"]), fewest, most, cohort)
         except (OSError, KeyError, TypeError, ValueError) as error:
             why = f"lacks {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
             raise BundleError(f"{path}: the calibration cannot be used ({why}); {_AGAIN}") from None
-        if any(crowd.mean.shape != (bundle.dim,) for crowd in crowds):
+        vectors = [*(crowd.mean for crowd in crowds), *(() if cohort is None else cohort.texts)]
+        if any(vector.shape != (bundle.dim,) for vector in vectors):
             raise BundleError(f"{path}: the calibration is of another model; {_AGAIN}")
         return calibration
 
     def arrays(self) -> dict[str, NDArray[np.float16]]:
         """What the bundle's file holds."""
-        return {
-            f"{name}_{part}": np.asarray(value, np.float16)
+        bank = {} if self.cohort is None else {"cohort": self.cohort.texts, "cohort_usual": self.cohort.usual}
+        moments = {
+            f"{name}_{part}": value
             for name, crowd in (("speech", self.speech), ("texts", self.texts))
             for part, value in crowd._asdict().items()
         }
+        return {name: np.asarray(value, np.float16) for name, value in (moments | bank).items()}
 
     def of_keyword(self, vector: NDArray[np.float32], phonemes: int) -> tuple[float, ...]:
         """The part of the evidence that a pronunciation brings along: how alike running speech is to it in any case

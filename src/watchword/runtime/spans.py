@@ -37,6 +37,9 @@ class ScanSettings:
     phoneme classifier; 0: detections are not aligned, and keep the times of the best span."""
     clip_weight: float = 0.15
     """What the score of a whole clip loses for each nat of both costs of `clip_fit.fill`, where phonemes count."""
+    cohort_weight: float = 0.5
+    """How much of what makes a whole clip like other texts is taken off its score, where phonemes count and the
+    bundle's calibration brings such texts."""
     outside_cost: float = 1.0
     """What a frame outside the keyword costs an alignment, in nats: what fits worse than this is left outside."""
     margin_seconds: float = 0.25
@@ -80,8 +83,9 @@ class ScanSettings:
             raise ValueError("scan: loosest_cost, length_weight and size_weight must not be below 0")
         if min(self.longest_factor, self.hold_seconds, self.size_usual, self.size_most) <= 0:
             raise ValueError("scan: longest_factor, hold_seconds, size_usual and size_most must be above 0")
-        if min(self.phoneme_weight, self.clip_weight, self.outside_cost, self.margin_seconds) < 0:
-            raise ValueError("scan: phoneme_weight, clip_weight, outside_cost and margin_seconds must not be below 0")
+        for name in ("phoneme_weight", "clip_weight", "cohort_weight", "outside_cost", "margin_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"scan: {name} is {getattr(self, name)}; it must not be below 0")
         if self.smoothing_steps < 1 or self.smoothing_steps % 2 == 0:
             raise ValueError(f"scan: smoothing_steps is {self.smoothing_steps}; it must be odd")
         if min(self.hop_seconds, self.shortest_seconds, self.step_seconds, self.block_seconds) <= 0:

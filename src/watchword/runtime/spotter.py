@@ -80,16 +80,20 @@ class Spotter:
         """Scores clips (16 kHz mono) against texts, [clips, texts], by the best of a text's pronunciations.
 
         The score is the cosine of two embeddings, as in the paper. `aligned` lowers it by what the text's phonemes cost
-        in the clip, which they and silence must fill, where the bundle has a phoneme classifier; some 0.1 ms a pair."""
+        in the clip, which they and silence must fill, where the bundle has a phoneme classifier; some 0.1 ms a pair;
+        and by how like the clip is to the likeliest of other texts, where the bundle's calibration has some."""
         if not len(clips) or not len(texts):
             return np.empty((len(clips), len(texts)), np.float32)
         rows = [self.encoder.clip_rows(_mono(clip, SAMPLE_RATE)) for clip in clips]
         embedded = np.stack([self.encoder.embed_whole(of_clip) for of_clip in rows])
         variants = [self.encoder.text_variants(text)[1] for text in texts]
         firsts = np.cumsum([0, *map(len, variants)])[:-1]
-        scores = embedded @ np.concatenate(variants).T
+        spoken = np.concatenate(variants)
+        scores = embedded @ spoken.T
         if aligned and self.encoder.hears_phonemes:
             said = [classes_of(variant) for text in texts for variant in self.encoder.pronouncer.variants(text)]
+            if self.calibration is not None and self.calibration.cohort is not None:
+                scores -= self.settings.cohort_weight * self.calibration.cohort.likeness(embedded, spoken)
             for number, of_clip in enumerate(rows):
                 lost = np.minimum(fill(self.encoder.phoneme_costs(of_clip), said), _UNFIT).sum(axis=1)
                 scores[number] = np.maximum(-1.0, scores[number] - self.settings.clip_weight * lost)
