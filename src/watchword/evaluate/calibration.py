@@ -18,6 +18,7 @@ from scipy.stats import chi2
 from watchword.data.segment import Segment
 from watchword.evaluate.pronunciations import Pronunciations
 from watchword.evaluate.stream_keywords import Places
+from watchword.evaluate.stream_scoring import TOLERANCE_SECONDS
 from watchword.runtime.phoneme_finder import conflict
 from watchword.text.pronounce import Pronouncer, default_pronouncer
 
@@ -30,8 +31,6 @@ MOST_SAID = 6
 """Phrases that are said more often than this are no keywords: nobody listens for "and"."""
 SLACK_SECONDS = 0.3
 """A detection counts as right where it overlaps its keyword's occurrence, widened by this."""
-WITHIN_SECONDS = 0.2
-"""A detection lies within other words where its middle does, widened by this."""
 APART_SECONDS, OVERLAP = 0.3, 0.25
 """Two alarms of a keyword are one where they end nearer to each other, or share more of the shorter."""
 LOWEST_SCORE = 0.0
@@ -188,7 +187,8 @@ def search(
                 on_said.append((events[found.keyword, first], found))
                 continue
             middle = (found.start_seconds + found.end_seconds) / 2
-            if any(first - WITHIN_SECONDS < middle < last + WITHIN_SECONDS for first, last in inside[found.keyword]):
+            within = inside[found.keyword]
+            if any(first - TOLERANCE_SECONDS < middle < last + TOLERANCE_SECONDS for first, last in within):
                 continue
             before, number = latest.get(found.keyword, (None, 0))
             if before is None or not conflict(before, found, OVERLAP, APART_SECONDS):
